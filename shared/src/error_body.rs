@@ -1,0 +1,161 @@
+//! The errors that clients see: one list of codes for both hops, and OpenAI's shape for all of them.
+
+use serde::Serialize;
+
+use crate::request_id::RequestId;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $kind:literal $code:literal;)*) => {
+        /// What went wrong, as the client may know it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($(#[$doc])* $variant,)* }
+
+        impl ErrorCode {
+            /// Every code, in the order of their statuses.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The member `type`: the class that OpenAI's SDKs know.
+            #[must_use]
+            pub const fn kind(self) -> &'static str {
+                match self { $(Self::$variant => $kind,)* }
+            }
+
+            /// The member `code`: stable, for programs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON, or nested too deeply.
+    InvalidJson = 400 "invalid_request_error" "invalid_json";
+    /// A field is missing, or has a value that cannot be used; `param` names it.
+    InvalidField = 400 "invalid_request_error" "invalid_field";
+    /// The provider calls the request invalid.
+    InvalidRequest = 400 "invalid_request_error" "invalid_request";
+    /// The request did not come through the edge, or was changed on the way.
+    EdgeSignatureInvalid = 403 "permission_error" "edge_signature_invalid";
+    /// No such path.
+    NotFound = 404 "invalid_request_error" "not_found";
+    /// The path does not take this method.
+    MethodNotAllowed = 405 "invalid_request_error" "method_not_allowed";
+    /// The body is over the limit.
+    BodyTooLarge = 413 "invalid_request_error" "body_too_large";
+    /// The body is not `application/json`.
+    UnsupportedMediaType = 415 "invalid_request_error" "unsupported_media_type";
+    /// No such model in the catalogue.
+    ModelNotFound = 422 "invalid_request_error" "model_not_found";
+    /// A fault of the gateway itself.
+    Internal = 500 "server_error" "internal_error";
+    /// The gateway is set up wrongly; its log says how.
+    Misconfigured = 500 "server_error" "misconfigured";
+    /// The provider failed, or sent what cannot be understood.
+    ProviderFailed = 502 "server_error" "provider_failed";
+    /// No provider of the plan can be called.
+    NoProvider = 503 "server_error" "no_provider";
+    /// The provider takes no more requests for now.
+    ProviderOverloaded = 503 "server_error" "provider_overloaded";
+    /// Too much is in flight.
+    Overloaded = 503 "server_error" "overloaded";
+    /// The gateway is ending.
+    ShuttingDown = 503 "server_error" "shutting_down";
+    /// The edge cannot reach the backend.
+    BackendUnreachable = 503 "server_error" "backend_unreachable";
+    /// The backend did not answer in time.
+    BackendTimeout = 504 "server_error" "backend_timeout";
+    /// The provider did not answer in time.
+    ProviderTimeout = 504 "server_error" "provider_timeout";
+}
+
+/// An error as a client gets it. Its message holds nothing internal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientError {
+    /// What it is.
+    pub code: ErrorCode,
+    /// What to do about it, in a sentence.
+    pub message: String,
+    /// The request's field at fault, where there is one.
+    pub param: Option<String>,
+    /// Seconds after which another try makes sense.
+    pub retry_after: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    code: &'a str,
+    param: Option<&'a str>,
+    request_id: String,
+}
+
+impl ClientError {
+    /// An error without field and without advice on when to retry.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), param: None, retry_after: None }
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn with_param(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    /// Says after how many seconds to try again.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The body, in OpenAI's shape with the request id added.
+    #[must_use]
+    pub fn to_json(&self, request_id: RequestId) -> String {
+        let envelope = Envelope {
+            error: Body {
+                message: &self.message,
+                kind: self.code.kind(),
+                code: self.code.as_str(),
+                param: self.param.as_deref(),
+                request_id: request_id.to_string(),
+            },
+        };
+        serde_json::to_string(&envelope).unwrap_or_else(|_| unreachable!("strings always serialize"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_is_openais() {
+        let error = ClientError::new(ErrorCode::InvalidField, "`model` is missing").with_param("model");
+        insta::assert_snapshot!(
+            error.to_json(RequestId::new(0, &[0; 10])),
+            @r#"{"error":{"message":"`model` is missing","type":"invalid_request_error","code":"invalid_field","param":"model","request_id":"00000000-0000-7000-8000-000000000000"}}"#
+        );
+    }
+
+    #[test]
+    fn codes_are_unique_and_sorted_by_status() {
+        let codes: std::collections::HashSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+        assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].status() <= pair[1].status()));
+    }
+}

@@ -1,0 +1,28 @@
+//! Header names that edge, backend and their tests share. All lower case, as HTTP/2 wants them.
+
+/// W3C Trace Context: the caller's trace, span and flags.
+pub const TRACEPARENT: &str = "traceparent";
+/// W3C Trace Context: vendors' own state, carried along unchanged.
+pub const TRACESTATE: &str = "tracestate";
+
+/// Everything under this prefix belongs to the gateway: a client's own are removed at the edge before ours are set.
+pub const GOBLIN_PREFIX: &str = "x-goblin-";
+/// Edge to backend: UUID v7 of the request.
+pub const GOBLIN_REQUEST_ID: &str = "x-goblin-request-id";
+/// Edge to backend: which try of this request it is, from 1.
+pub const GOBLIN_ATTEMPT: &str = "x-goblin-attempt";
+/// Edge to backend: the plan, see [`crate::route`].
+pub const GOBLIN_ROUTE: &str = "x-goblin-route";
+/// Edge to backend: what the edge knows of the client, see [`crate::client_facts`].
+pub const GOBLIN_CLIENT: &str = "x-goblin-client";
+/// Edge to backend: the signature over the four above and the traceparent, see [`crate::edge_signature`].
+pub const GOBLIN_EDGE_SIGNATURE: &str = "x-goblin-edge-signature";
+/// Answered: `provider/model` that answered.
+pub const GOBLIN_MODEL: &str = "x-goblin-model";
+
+/// Answered to the client: the id that the edge gave the request. A client's own is logged, never adopted.
+pub const REQUEST_ID: &str = "x-request-id";
+/// Answered: trace and durations, see [`crate::server_timing`].
+pub const SERVER_TIMING: &str = "server-timing";
+/// Answered with 429 and 503: seconds to wait.
+pub const RETRY_AFTER: &str = "retry-after";
