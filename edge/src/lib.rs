@@ -1,1 +1,35 @@
-//! The Worker.
+//! The Worker's events, nothing else. What happens to a request is told in `pipeline`.
+//!
+//! Everything but `pipeline` and `platform` is plain Rust on plain facts, and is tested natively.
+
+pub mod config;
+pub mod facts;
+pub mod forward;
+pub mod identify;
+pub mod preflight;
+pub mod refusal;
+pub mod route;
+pub mod telemetry;
+
+#[cfg(target_arch = "wasm32")]
+mod pipeline;
+#[cfg(target_arch = "wasm32")]
+mod platform;
+
+#[cfg(target_arch = "wasm32")]
+#[expect(unreachable_pub, reason = "the runtime's macro wants public functions")]
+mod events {
+    use worker::{Context, Env, event};
+
+    use crate::{pipeline, platform};
+
+    #[event(start)]
+    pub fn start() {
+        console_error_panic_hook::set_once();
+    }
+
+    #[event(fetch)]
+    pub async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+        pipeline::answer(platform::Incoming::new(request, env, context)).await
+    }
+}

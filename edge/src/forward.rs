@@ -1,0 +1,143 @@
+//! The head with which a request goes on to the backend.
+
+use goblin_shared::{
+    edge_signature::SignedHead,
+    headers::{
+        GOBLIN_ATTEMPT, GOBLIN_CLIENT, GOBLIN_EDGE_SIGNATURE, GOBLIN_PREFIX, GOBLIN_REQUEST_ID, GOBLIN_ROUTE,
+        TRACEPARENT, TRACESTATE,
+    },
+    route::Plan,
+};
+
+use crate::{config::EdgeConfig, facts::RequestFacts, identify::Identity};
+
+/// There is one origin, so there is one attempt.
+const FIRST_ATTEMPT: &str = "1";
+
+/// What is changed on the client's own head. Fields that are not named stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingHead {
+    /// Where to.
+    pub url: String,
+    /// Fields to set, replacing the client's.
+    pub set: Vec<(&'static str, String)>,
+    /// Fields to remove, besides all under [`GOBLIN_PREFIX`].
+    pub remove: Vec<&'static str>,
+}
+
+/// Whether a client's field must not reach the backend: nobody but the edge speaks in its name.
+#[must_use]
+pub fn is_forged(name: &str) -> bool {
+    name.get(..GOBLIN_PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(GOBLIN_PREFIX))
+}
+
+/// Builds and signs the outgoing head.
+#[must_use]
+pub fn outgoing_head(
+    config: &EdgeConfig,
+    facts: &RequestFacts,
+    identity: &Identity,
+    plan: Option<&Plan>,
+    unix_seconds: u64,
+) -> OutgoingHead {
+    let request_id = identity.request_id.to_string();
+    let route = plan.map(Plan::to_field).unwrap_or_default();
+    let client = facts.client.to_field();
+    let traceparent = identity.client.parent.to_string();
+    let signature = SignedHead {
+        method: &facts.method,
+        path_and_query: facts.path_and_query(),
+        request_id: &request_id,
+        attempt: FIRST_ATTEMPT,
+        route: &route,
+        client: &client,
+        traceparent: &traceparent,
+    }
+    .sign(&config.signing_key, unix_seconds);
+
+    let url = format!("{}{}", config.backend_origin, facts.path_and_query());
+    let mut head = OutgoingHead { url, set: Vec::with_capacity(7), remove: Vec::new() };
+    head.set.push((GOBLIN_REQUEST_ID, request_id));
+    head.set.push((GOBLIN_ATTEMPT, FIRST_ATTEMPT.to_owned()));
+    if !route.is_empty() {
+        head.set.push((GOBLIN_ROUTE, route));
+    }
+    if !client.is_empty() {
+        head.set.push((GOBLIN_CLIENT, client));
+    }
+    head.set.push((GOBLIN_EDGE_SIGNATURE, signature));
+    head.set.push((TRACEPARENT, traceparent));
+    if identity.client.state.is_empty() {
+        // What was there belonged to no valid trace, or was not valid itself.
+        head.remove.extend(facts.tracestate.as_ref().map(|_| TRACESTATE));
+    } else {
+        head.set.push((TRACESTATE, identity.client.state.to_string()));
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use goblin_shared::catalogue::{BUILT_IN, Catalogue};
+
+    use super::*;
+    use crate::{identify::identify, route};
+
+    const SECRET: &str = "dev:0123456789abcdef0123456789abcdef";
+
+    fn config() -> EdgeConfig {
+        EdgeConfig::read(|name| match name {
+            "BACKEND_ORIGIN" => Some("http://backend.example:8080".into()),
+            "EDGE_SIGNING_KEY" => Some(SECRET.into()),
+            _ => None,
+        })
+        .unwrap()
+    }
+
+    fn facts() -> RequestFacts {
+        RequestFacts {
+            method: "POST".into(),
+            url: "https://edge.example/v1/chat/completions?a=1".into(),
+            tracestate: Some("foo=1".into()),
+            ..RequestFacts::default()
+        }
+    }
+
+    #[test]
+    fn the_backend_can_verify_what_is_set() {
+        let catalogue = Catalogue::parse(BUILT_IN).unwrap();
+        let plan = route::plan(&catalogue, br#"{"model":"auto","messages":[{}]}"#).unwrap();
+        let identity = identify(&facts(), 1_000, &[9; 42]);
+        let head = outgoing_head(&config(), &facts(), &identity, Some(&plan), 1_800_000_000);
+        assert_eq!(head.url, "http://backend.example:8080/v1/chat/completions?a=1");
+        assert_eq!(head.remove, [TRACESTATE]);
+        let field = |name: &str| head.set.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_str());
+        let signed = SignedHead {
+            method: "POST",
+            path_and_query: "/v1/chat/completions?a=1",
+            request_id: field(GOBLIN_REQUEST_ID),
+            attempt: field(GOBLIN_ATTEMPT),
+            route: field(GOBLIN_ROUTE),
+            client: field(GOBLIN_CLIENT),
+            traceparent: field(TRACEPARENT),
+        };
+        assert_eq!(signed.verify(field(GOBLIN_EDGE_SIGNATURE), &[SECRET.parse().unwrap()], 1_800_000_000, 0), Ok(()));
+    }
+
+    #[test]
+    fn requests_without_a_plan_carry_no_route() {
+        let identity = identify(&facts(), 1_000, &[9; 42]);
+        let head = outgoing_head(&config(), &facts(), &identity, None, 1_800_000_000);
+        assert!(head.set.iter().all(|(name, value)| *name != GOBLIN_ROUTE && !value.is_empty()));
+    }
+
+    #[test]
+    fn our_prefix_is_known_in_any_case() {
+        for name in ["x-goblin-route", "X-Goblin-Anything", "x-goblin-"] {
+            assert!(is_forged(name), "{name}");
+        }
+        for name in ["x-goblin", "x-request-id", "ü-goblin-x"] {
+            assert!(!is_forged(name), "{name}");
+        }
+    }
+}

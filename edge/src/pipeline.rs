@@ -1,0 +1,144 @@
+//! The way of a request, in order. Start reading here.
+//!
+//! 1. **identify**: an id and a place in a trace, before anything can go wrong.
+//! 2. **preflight**: path, method, content type, announced length; what the head alone refuses.
+//! 3. **route**: the body is read once, bounded, and a plan made of it.
+//! 4. **forward**: the head is signed, the body handed over natively, the answer streamed back natively.
+//! 5. **tell**: spans, after the answer, when its body has ended.
+//!
+//! Every decision is a pure function in a module of that name; this one calls them and lets `platform` do what has
+//! an effect.
+
+use goblin_shared::{
+    error_body::{ClientError, ErrorCode},
+    server_timing::ServerTiming,
+};
+
+use crate::{
+    config::EdgeConfig,
+    facts::RequestFacts,
+    forward,
+    identify::{Identity, identify},
+    platform::{self, Answer, BackendError, Incoming, console},
+    preflight::{self, Endpoint},
+    refusal::{OwnAnswer, Refusal},
+    route,
+    telemetry::{Forwarded, Interval, RequestRecord},
+};
+
+/// Answers one request. Only a fault of the runtime itself is an error.
+pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
+    let start = platform::now();
+    let facts = incoming.facts();
+    let identity = identify(&facts, platform::unix_millis(start), &platform::entropy());
+    let config = incoming.config();
+    let config = match config.as_ref() {
+        Ok(config) => config,
+        Err(faults) => {
+            console::error(&identity, &faults.to_string());
+            let error =
+                ClientError::new(ErrorCode::Misconfigured, "The gateway is not set up correctly; its log says how.");
+            let timing = timing(&identity, start).into_value();
+            return Answer::own(&Refusal::from(error).to_answer(identity.request_id, timing)).into_raw();
+        }
+    };
+    // Without this, the runtime would drop everything at once when the client leaves, its spans included.
+    let told = config.otlp.is_some().then(|| incoming.hold());
+
+    let mut progress = Progress::default();
+    let outcome = handle(&incoming, config, &facts, &identity, start, &mut progress).await;
+    let (mut answer, refusal) = match outcome {
+        Ok(answer) => (answer, None),
+        Err(refusal) => {
+            if refusal.error.code.status() >= 500 {
+                console::error(&identity, refusal.cause.as_deref().unwrap_or(&refusal.error.message));
+            }
+            let timing = timing(&identity, start).into_value();
+            (Answer::own(&refusal.to_answer(identity.request_id, timing)), Some(refusal.error.code.as_str()))
+        }
+    };
+    if let (Some(otlp), Some(told)) = (config.otlp.clone(), told) {
+        let status = answer.status();
+        let ended = answer.watch_end(&incoming);
+        let authority = config.backend_origin.split_once("://").map_or("", |(_, rest)| rest).to_owned();
+        incoming.afterwards(async move {
+            let ending = ended.await;
+            let end = platform::now();
+            let forwarded = progress.forwarded_at.map(|start| Forwarded {
+                interval: Interval { start, end },
+                status: progress.backend_status,
+                authority,
+            });
+            let record = RequestRecord {
+                identity: &identity,
+                method: &facts.method,
+                scheme: facts.scheme(),
+                endpoint: Endpoint::of_path(facts.path()),
+                server: Interval { start, end },
+                status,
+                refusal,
+                forwarded,
+                ending,
+            };
+            platform::export(&otlp, &identity, &record).await;
+            drop(told);
+        });
+    }
+    answer.into_raw()
+}
+
+/// How far a request came; for its spans.
+#[derive(Default)]
+struct Progress {
+    forwarded_at: Option<f64>,
+    backend_status: Option<u16>,
+}
+
+async fn handle(
+    incoming: &Incoming,
+    config: &EdgeConfig,
+    facts: &RequestFacts,
+    identity: &Identity,
+    start: f64,
+    progress: &mut Progress,
+) -> Result<Answer, Refusal> {
+    let endpoint = preflight::check(facts, config.body_limit)?;
+    if endpoint == Endpoint::Healthz {
+        let body = if facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
+        let timing = timing(identity, start).into_value();
+        return Ok(Answer::own(&OwnAnswer::json(200, body.to_owned(), identity.request_id, timing)));
+    }
+
+    let (plan, body) = if endpoint.takes_body() {
+        let body = incoming.body(preflight::announced_length(facts), config.body_limit).await?;
+        (Some(route::plan(platform::catalogue(), body.bytes())?), Some(body))
+    } else {
+        (None, None)
+    };
+
+    let head = forward::outgoing_head(config, facts, identity, plan.as_ref(), platform::unix_millis(start) / 1_000);
+    progress.forwarded_at = Some(platform::now());
+    let answer = incoming.forward(&head, facts, body, config).await.map_err(refuse)?;
+    progress.backend_status = Some(answer.status());
+    let timing = timing(identity, start).append(&answer.server_timing()).into_value();
+    Ok(answer.adopt(identity.request_id, &timing))
+}
+
+fn refuse(error: BackendError) -> Refusal {
+    let (code, message, cause) = match error {
+        BackendError::Unreachable(cause) => {
+            (ErrorCode::BackendUnreachable, "The service cannot be reached for now; try again shortly.", cause)
+        }
+        BackendError::TimedOut => {
+            let cause = "no answer within BACKEND_FIRST_BYTE_TIMEOUT_MS".to_owned();
+            (ErrorCode::BackendTimeout, "The service did not answer in time; try again.", cause)
+        }
+    };
+    let error = ClientError::new(code, message);
+    let error = if code == ErrorCode::BackendUnreachable { error.with_retry_after(5) } else { error };
+    Refusal { error, allow: None, cause: Some(format!("{}: {cause}", code.as_str())) }
+}
+
+fn timing(identity: &Identity, start: f64) -> ServerTiming {
+    ServerTiming::default().trace(&identity.server.parent).duration("edge", platform::now() - start)
+}

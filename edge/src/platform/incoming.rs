@@ -1,0 +1,129 @@
+//! A request as the runtime hands it over.
+
+use std::{cell::OnceCell, future::Future, rc::Rc};
+
+use futures_channel::oneshot;
+use goblin_shared::{
+    client_facts::ClientFacts,
+    headers::{TRACEPARENT, TRACESTATE},
+};
+use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
+use web_sys::{AbortSignal, Request};
+use worker::{Context, Env};
+
+use super::{
+    Answer,
+    backend::{self, BackendError},
+    body::{self, Body},
+};
+use crate::{
+    config::{ConfigFaults, EdgeConfig},
+    facts::RequestFacts,
+    forward::OutgoingHead,
+    refusal::Refusal,
+};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = Request)]
+    type CloudflareRequest;
+
+    /// Absent when a request did not come through Cloudflare.
+    #[wasm_bindgen(method, getter)]
+    fn cf(this: &CloudflareRequest) -> Option<Cf>;
+
+    type Cf;
+
+    #[wasm_bindgen(method, getter)]
+    fn country(this: &Cf) -> Option<String>;
+
+    #[wasm_bindgen(method, getter)]
+    fn colo(this: &Cf) -> Option<String>;
+}
+
+thread_local! {
+    /// Variables and secrets do not change while an isolate lives: a deployment starts new ones.
+    static CONFIG: OnceCell<Rc<Result<EdgeConfig, ConfigFaults>>> = const { OnceCell::new() };
+}
+
+/// Keeps the runtime from dropping a request's work, until it is dropped itself.
+pub(crate) struct Hold(#[expect(dead_code, reason = "dropping it is its use")] oneshot::Sender<()>);
+
+/// A request with its environment.
+pub(crate) struct Incoming {
+    request: Request,
+    env: Env,
+    context: Context,
+}
+
+impl Incoming {
+    pub(crate) fn new(request: Request, env: Env, context: Context) -> Self {
+        Self { request, env, context }
+    }
+
+    /// What decisions are made from.
+    pub(crate) fn facts(&self) -> RequestFacts {
+        let headers = self.request.headers();
+        let field = |name: &str| headers.get(name).ok().flatten();
+        let cf = self.request.unchecked_ref::<CloudflareRequest>().cf();
+        RequestFacts {
+            method: self.request.method(),
+            url: self.request.url(),
+            content_type: field("content-type"),
+            content_encoding: field("content-encoding"),
+            content_length: field("content-length"),
+            traceparent: field(TRACEPARENT),
+            tracestate: field(TRACESTATE),
+            client: ClientFacts {
+                country: cf.as_ref().and_then(Cf::country),
+                colo: cf.as_ref().and_then(Cf::colo),
+                ray: field("cf-ray"),
+                address: field("cf-connecting-ip"),
+            },
+        }
+    }
+
+    /// The configuration, or all that is wrong with it.
+    pub(crate) fn config(&self) -> Rc<Result<EdgeConfig, ConfigFaults>> {
+        CONFIG.with(|config| {
+            let read = || Rc::new(EdgeConfig::read(|name| self.env.var(name).ok().map(|value| value.to_string())));
+            Rc::clone(config.get_or_init(read))
+        })
+    }
+
+    /// Reads the body, up to `limit` bytes.
+    pub(crate) async fn body(&self, announced: Option<u64>, limit: usize) -> Result<Body, Refusal> {
+        body::read(&self.request, announced, limit).await
+    }
+
+    /// Sends the request on to the backend.
+    pub(crate) async fn forward(
+        &self,
+        head: &OutgoingHead,
+        facts: &RequestFacts,
+        body: Option<Body>,
+        config: &EdgeConfig,
+    ) -> Result<Answer, BackendError> {
+        backend::fetch(&self.request, head, facts, body, config).await.map(Answer::fetched)
+    }
+
+    /// Aborted when the client leaves.
+    pub(super) fn signal(&self) -> AbortSignal {
+        self.request.signal()
+    }
+
+    /// Asks the runtime to go on with this request, even if its client leaves, while the hold lives.
+    pub(crate) fn hold(&self) -> Hold {
+        let (sender, receiver) = oneshot::channel();
+        self.context.wait_until(async {
+            // Dropping the sender is the message.
+            let _ = receiver.await;
+        });
+        Hold(sender)
+    }
+
+    /// Lets work go on after the answer.
+    pub(crate) fn afterwards(&self, work: impl Future<Output = ()> + 'static) {
+        self.context.wait_until(work);
+    }
+}

@@ -1,0 +1,150 @@
+//! What can be refused by the head of a request alone.
+
+use goblin_shared::error_body::{ClientError, ErrorCode};
+
+use crate::{facts::RequestFacts, refusal::Refusal};
+
+/// What the edge serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `GET /v1/models`
+    Models,
+    /// `GET /healthz`, answered here.
+    Healthz,
+    /// `GET /readyz`, asked of the backend.
+    Readyz,
+}
+
+impl Endpoint {
+    const ALL: [Self; 4] = [Self::ChatCompletions, Self::Models, Self::Healthz, Self::Readyz];
+
+    /// Its path, which is also its route template.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Models => "/v1/models",
+            Self::Healthz => "/healthz",
+            Self::Readyz => "/readyz",
+        }
+    }
+
+    fn allow(self) -> &'static str {
+        if self.takes_body() { "POST" } else { "GET, HEAD" }
+    }
+
+    /// Whether requests carry a JSON body.
+    #[must_use]
+    pub fn takes_body(self) -> bool {
+        self == Self::ChatCompletions
+    }
+
+    /// The endpoint of a path, whatever the method.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
+    }
+}
+
+/// Finds the endpoint and checks method, content type and announced length.
+pub fn check(facts: &RequestFacts, body_limit: usize) -> Result<Endpoint, Refusal> {
+    let Some(endpoint) = Endpoint::of_path(facts.path()) else {
+        let message = "There is nothing at this path; the API is under /v1, for example POST /v1/chat/completions.";
+        return Err(ClientError::new(ErrorCode::NotFound, message).into());
+    };
+    let allow = endpoint.allow();
+    if !allow.split(", ").any(|method| method == facts.method) {
+        let message = format!("{} takes {allow} only.", endpoint.path());
+        return Err(Refusal { allow: Some(allow), ..ClientError::new(ErrorCode::MethodNotAllowed, message).into() });
+    }
+    if endpoint.takes_body() {
+        check_body(facts, body_limit)?;
+    }
+    Ok(endpoint)
+}
+
+fn check_body(facts: &RequestFacts, body_limit: usize) -> Result<(), Refusal> {
+    let media_type = facts.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let message = "Send the body as JSON, with content-type: application/json.";
+        return Err(ClientError::new(ErrorCode::UnsupportedMediaType, message).into());
+    }
+    let encoding = facts.content_encoding.as_deref().unwrap_or_default().trim();
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        let message = "Send the body as it is, without content-encoding.";
+        return Err(ClientError::new(ErrorCode::UnsupportedMediaType, message).into());
+    }
+    if announced_length(facts).is_some_and(|length| length > body_limit as u64) {
+        return Err(body_too_large(body_limit));
+    }
+    Ok(())
+}
+
+/// The length that the head announces, if it does.
+#[must_use]
+pub fn announced_length(facts: &RequestFacts) -> Option<u64> {
+    facts.content_length.as_deref()?.trim().parse().ok()
+}
+
+/// The refusal of a body over the limit, announced or found while reading.
+#[must_use]
+pub fn body_too_large(body_limit: usize) -> Refusal {
+    let message = format!("The body is larger than {body_limit} bytes; send less.");
+    ClientError::new(ErrorCode::BodyTooLarge, message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(method: &str, path: &str) -> RequestFacts {
+        RequestFacts {
+            method: method.into(),
+            url: format!("https://edge.example{path}"),
+            content_type: Some("application/json; charset=utf-8".into()),
+            ..RequestFacts::default()
+        }
+    }
+
+    fn code(facts: &RequestFacts) -> &'static str {
+        check(facts, 100).unwrap_err().error.code.as_str()
+    }
+
+    #[test]
+    fn known_paths_take_their_methods() {
+        for (method, path, endpoint) in [
+            ("POST", "/v1/chat/completions", Endpoint::ChatCompletions),
+            ("GET", "/v1/models?x=1", Endpoint::Models),
+            ("HEAD", "/healthz", Endpoint::Healthz),
+            ("GET", "/readyz", Endpoint::Readyz),
+        ] {
+            assert_eq!(check(&facts(method, path), 100).ok(), Some(endpoint), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_and_methods_are_refused() {
+        for path in ["/", "/v1/chat/completions/", "/V1/models", "/v1/models%2f", "/internal/health"] {
+            assert_eq!(code(&facts("POST", path)), "not_found", "{path}");
+        }
+        let refusal = check(&facts("DELETE", "/v1/models"), 100).unwrap_err();
+        assert_eq!((refusal.error.code.status(), refusal.allow), (405, Some("GET, HEAD")));
+        assert_eq!(code(&facts("GET", "/v1/chat/completions")), "method_not_allowed");
+    }
+
+    #[test]
+    fn bodies_are_json_within_the_limit() {
+        let chat = facts("POST", "/v1/chat/completions");
+        for content_type in [None, Some("text/plain"), Some("application/jsonl"), Some("")] {
+            let facts = RequestFacts { content_type: content_type.map(str::to_owned), ..chat.clone() };
+            assert_eq!(code(&facts), "unsupported_media_type", "{content_type:?}");
+        }
+        let encoded = RequestFacts { content_encoding: Some("gzip".into()), ..chat.clone() };
+        assert_eq!(code(&encoded), "unsupported_media_type");
+        let long = |length: &str| RequestFacts { content_length: Some(length.into()), ..chat.clone() };
+        assert_eq!(code(&long("101")), "body_too_large");
+        assert!(check(&long("100"), 100).is_ok());
+    }
+}

@@ -1,0 +1,80 @@
+//! An answer that the edge gives itself, instead of the backend's.
+
+use goblin_shared::{
+    error_body::ClientError,
+    headers::{REQUEST_ID, RETRY_AFTER, SERVER_TIMING},
+    request_id::RequestId,
+};
+
+/// Why a request goes no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client is told.
+    pub error: ClientError,
+    /// The field `allow`, for a wrong method.
+    pub allow: Option<&'static str>,
+    /// What the log is told besides; never shown to the client.
+    pub cause: Option<String>,
+}
+
+impl From<ClientError> for Refusal {
+    fn from(error: ClientError) -> Self {
+        Self { error, allow: None, cause: None }
+    }
+}
+
+/// A complete answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON text.
+    pub body: String,
+}
+
+impl OwnAnswer {
+    /// JSON that may be kept by nobody.
+    #[must_use]
+    pub fn json(status: u16, body: String, request_id: RequestId, server_timing: String) -> Self {
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+            (REQUEST_ID, request_id.to_string()),
+            (SERVER_TIMING, server_timing),
+        ];
+        Self { status, headers, body }
+    }
+}
+
+impl Refusal {
+    /// As an answer.
+    #[must_use]
+    pub fn to_answer(&self, request_id: RequestId, server_timing: String) -> OwnAnswer {
+        let body = self.error.to_json(request_id);
+        let mut answer = OwnAnswer::json(self.error.code.status(), body, request_id, server_timing);
+        answer.headers.extend(self.allow.map(|methods| ("allow", methods.to_owned())));
+        answer.headers.extend(self.error.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string())));
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use goblin_shared::error_body::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_the_contract_says() {
+        let error = ClientError::new(ErrorCode::BackendUnreachable, "later").with_retry_after(5);
+        let refusal = Refusal { allow: Some("GET"), cause: Some("secret host".into()), error };
+        let answer = refusal.to_answer(RequestId::new(0, &[0; 10]), "edge;dur=1".into());
+        assert_eq!(answer.status, 503);
+        assert!(answer.headers.contains(&("retry-after", "5".into())));
+        assert!(answer.headers.contains(&("allow", "GET".into())));
+        assert!(answer.headers.contains(&("x-request-id", "00000000-0000-7000-8000-000000000000".into())));
+        assert!(!answer.body.contains("secret host"));
+    }
+}

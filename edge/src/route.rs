@@ -1,0 +1,28 @@
+//! From a body to a plan.
+
+use goblin_shared::{catalogue::Catalogue, chat_request, limits, route::Plan};
+
+use crate::refusal::Refusal;
+
+/// Reads what routing needs from the body, and plans.
+pub fn plan(catalogue: &Catalogue, body: &[u8]) -> Result<Plan, Refusal> {
+    let facts = chat_request::read(body, limits::JSON_DEPTH)?;
+    Ok(Plan::for_chat(catalogue, &facts)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use goblin_shared::catalogue::BUILT_IN;
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_planned_or_refused() {
+        let catalogue = Catalogue::parse(BUILT_IN).unwrap();
+        let plan = |body: &str| plan(&catalogue, body.as_bytes());
+        let chat = plan(r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+        assert_eq!(chat.entries().len(), 1);
+        assert_eq!(plan(r#"{"model":"nope","messages":[{}]}"#).unwrap_err().error.code.status(), 422);
+        assert_eq!(plan("not json").unwrap_err().error.code.status(), 400);
+    }
+}
