@@ -11,7 +11,7 @@ pub struct EdgeConfig {
     pub signing_key: SigningKey,
     /// `BACKEND_FIRST_BYTE_TIMEOUT_MS`: how long to wait for the head of the backend's answer. Default 65,000: longer
     /// than the backend waits for a provider's first content, so that its own error comes first.
-    pub first_byte_timeout_ms: u32,
+    pub first_byte_timeout_ms: i32,
     /// `BODY_LIMIT_BYTES`: largest request body. Default 4 MiB.
     pub body_limit: usize,
     /// Where spans go; nowhere when no endpoint is configured.
@@ -77,8 +77,8 @@ impl EdgeConfig {
         };
         let first_byte_timeout_ms = number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1);
         let body_limit = number("BODY_LIMIT_BYTES", limits::BODY_BYTES, 1);
-        let first_byte_timeout_ms = u32::try_from(first_byte_timeout_ms).unwrap_or_else(|_| {
-            faults.push("BACKEND_FIRST_BYTE_TIMEOUT_MS is too large".to_owned());
+        let first_byte_timeout_ms = i32::try_from(first_byte_timeout_ms).unwrap_or_else(|_| {
+            faults.push("BACKEND_FIRST_BYTE_TIMEOUT_MS must be below 2^31: timers wait no longer".to_owned());
             0
         });
         let otlp = otlp(&variable, &mut faults);

@@ -118,7 +118,7 @@ async fn handle(
 
     let head = forward::outgoing_head(config, facts, identity, plan.as_ref(), platform::unix_millis(start) / 1_000);
     progress.forwarded_at = Some(platform::now());
-    let answer = incoming.forward(&head, facts, body, config).await.map_err(refuse)?;
+    let answer = incoming.forward(&head, body, config).await.map_err(refuse)?;
     progress.backend_status = Some(answer.status());
     let timing = timing(identity, start).append(&answer.server_timing()).into_value();
     Ok(answer.adopt(identity.request_id, &timing))

@@ -8,6 +8,7 @@ mod body;
 pub(crate) mod console;
 mod export;
 mod incoming;
+mod runtime;
 
 use std::sync::LazyLock;
 

@@ -2,15 +2,12 @@
 
 use std::{future::Future, pin::Pin};
 
-use goblin_shared::{
-    headers::{REQUEST_ID, SERVER_TIMING},
-    request_id::RequestId,
-};
+use goblin_shared::{headers::SERVER_TIMING, request_id::RequestId};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, Response, ResponseInit, StreamPipeOptions, WritableStream};
 
-use super::Incoming;
+use super::{Incoming, runtime};
 use crate::{refusal::OwnAnswer, telemetry::Ending};
 
 /// What the event handler returns.
@@ -65,12 +62,7 @@ impl Answer {
 
     /// Makes the backend's answer ours: its head may be changed from here on.
     pub(crate) fn adopt(self, request_id: RequestId, server_timing: &str) -> Self {
-        Self(self.0.and_then(|fetched| {
-            let response = renewed(fetched.body().as_ref(), &fetched)?;
-            response.headers().set(REQUEST_ID, &request_id.to_string())?;
-            response.headers().set(SERVER_TIMING, server_timing)?;
-            Ok(response)
-        }))
+        Self(self.0.and_then(|fetched| runtime::adopt(&fetched, &request_id.to_string(), server_timing)))
     }
 
     /// Waits for the end of the body, without touching its bytes: they go through a native pipe that tells.

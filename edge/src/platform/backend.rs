@@ -1,22 +1,11 @@
 //! The fetch to the backend.
 
-use std::time::Duration;
-
-use futures_util::future::{Either, select};
-use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
-};
-use worker::Delay;
+use web_sys::{Request, Response};
 
-use super::body::Body;
-use crate::{
-    config::EdgeConfig,
-    facts::RequestFacts,
-    forward::{OutgoingHead, is_forged},
-};
+use super::{body::Body, runtime};
+use crate::{config::EdgeConfig, forward::OutgoingHead};
 
 /// Why there is no answer of the backend.
 #[derive(Debug)]
@@ -37,44 +26,16 @@ impl From<JsValue> for BackendError {
 pub(crate) async fn fetch(
     original: &Request,
     head: &OutgoingHead,
-    facts: &RequestFacts,
     body: Option<Body>,
     config: &EdgeConfig,
 ) -> Result<Response, BackendError> {
-    let timeout = AbortController::new()?;
-    let init = RequestInit::new();
-    init.set_method(&facts.method);
-    init.set_headers_headers(&outgoing_headers(&original.headers(), head)?);
-    init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&AbortSignal::any(&Array::of(&[original.signal(), timeout.signal()]))));
-    if let Some(body) = body {
-        init.set_body(&body.into_value());
-    }
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = JsFuture::from(scope.fetch_with_str_and_init(&head.url, &init));
-    let patience = Delay::from(Duration::from_millis(config.first_byte_timeout_ms.into()));
-    match select(answer, patience).await {
-        Either::Left((answer, _)) => Ok(answer?.unchecked_into()),
-        Either::Right(_) => {
-            timeout.abort();
-            Err(BackendError::TimedOut)
-        }
-    }
-}
-
-fn outgoing_headers(original: &Headers, head: &OutgoingHead) -> Result<Headers, JsValue> {
-    let headers = Headers::new_with_headers(original)?;
-    for name in original.keys().into_iter().flatten().filter_map(|name| name.as_string()).filter(|name| is_forged(name))
-    {
-        headers.delete(&name)?;
-    }
-    for name in &head.remove {
-        headers.delete(name)?;
-    }
-    for (name, value) in &head.set {
-        headers.set(name, value)?;
-    }
-    Ok(headers)
+    // Where nothing holds the request, the runtime itself ends the fetch when the client leaves, and costs less.
+    let signal = config.otlp.is_some().then(|| original.signal());
+    let body = body.map_or(JsValue::UNDEFINED, Body::into_value);
+    let patience = config.first_byte_timeout_ms;
+    let answer = runtime::forward(original, &head.url, &head.remove_lines(), &head.set_lines(), body, patience, signal);
+    let answer = JsFuture::from(answer).await?;
+    if answer.is_undefined() { Err(BackendError::TimedOut) } else { Ok(answer.unchecked_into()) }
 }
 
 /// The message of a thrown value.

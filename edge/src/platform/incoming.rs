@@ -3,11 +3,6 @@
 use std::{cell::OnceCell, future::Future, rc::Rc};
 
 use futures_channel::oneshot;
-use goblin_shared::{
-    client_facts::ClientFacts,
-    headers::{TRACEPARENT, TRACESTATE},
-};
-use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Request};
 use worker::{Context, Env};
 
@@ -15,6 +10,7 @@ use super::{
     Answer,
     backend::{self, BackendError},
     body::{self, Body},
+    runtime,
 };
 use crate::{
     config::{ConfigFaults, EdgeConfig},
@@ -22,24 +18,6 @@ use crate::{
     forward::OutgoingHead,
     refusal::Refusal,
 };
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(extends = Request)]
-    type CloudflareRequest;
-
-    /// Absent when a request did not come through Cloudflare.
-    #[wasm_bindgen(method, getter)]
-    fn cf(this: &CloudflareRequest) -> Option<Cf>;
-
-    type Cf;
-
-    #[wasm_bindgen(method, getter)]
-    fn country(this: &Cf) -> Option<String>;
-
-    #[wasm_bindgen(method, getter)]
-    fn colo(this: &Cf) -> Option<String>;
-}
 
 thread_local! {
     /// Variables and secrets do not change while an isolate lives: a deployment starts new ones.
@@ -63,24 +41,7 @@ impl Incoming {
 
     /// What decisions are made from.
     pub(crate) fn facts(&self) -> RequestFacts {
-        let headers = self.request.headers();
-        let field = |name: &str| headers.get(name).ok().flatten();
-        let cf = self.request.unchecked_ref::<CloudflareRequest>().cf();
-        RequestFacts {
-            method: self.request.method(),
-            url: self.request.url(),
-            content_type: field("content-type"),
-            content_encoding: field("content-encoding"),
-            content_length: field("content-length"),
-            traceparent: field(TRACEPARENT),
-            tracestate: field(TRACESTATE),
-            client: ClientFacts {
-                country: cf.as_ref().and_then(Cf::country),
-                colo: cf.as_ref().and_then(Cf::colo),
-                ray: field("cf-ray"),
-                address: field("cf-connecting-ip"),
-            },
-        }
+        RequestFacts::from_lines(&runtime::facts(&self.request))
     }
 
     /// The configuration, or all that is wrong with it.
@@ -100,11 +61,10 @@ impl Incoming {
     pub(crate) async fn forward(
         &self,
         head: &OutgoingHead,
-        facts: &RequestFacts,
         body: Option<Body>,
         config: &EdgeConfig,
     ) -> Result<Answer, BackendError> {
-        backend::fetch(&self.request, head, facts, body, config).await.map(Answer::fetched)
+        backend::fetch(&self.request, head, body, config).await.map(Answer::fetched)
     }
 
     /// Aborted when the client leaves.
