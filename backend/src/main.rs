@@ -1,2 +1,88 @@
-//! The backend.
-fn main() {}
+//! The backend: continues the trace of each request, calls LLM providers and streams the answer.
+//!
+//! Command line → configuration → run, and telemetry is flushed on every way out.
+
+mod ambient;
+mod app;
+mod chat;
+mod command_line;
+mod config;
+mod http;
+mod monitoring;
+mod ports;
+mod provider;
+mod shutdown;
+
+use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc};
+
+use clap::Parser;
+
+use crate::{
+    ambient::SystemClock,
+    command_line::{Command, CommandLine},
+    config::Config,
+    monitoring::Monitoring,
+};
+
+fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            // Help and version arrive here too; then printing is the success.
+            let printed = error.print();
+            return if error.use_stderr() || printed.is_err() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let command = command_line.command();
+    let config = match command_line.inputs() {
+        Ok(inputs) => Config::load(&inputs),
+        Err(error) => return refuse(&error),
+    };
+    match (command, config) {
+        (_, Err(faults)) => refuse(&faults),
+        (Command::CheckConfig, Ok(config)) => {
+            println!("the configuration is valid");
+            config.effective.iter().for_each(|value| println!("  {value}"));
+            ExitCode::SUCCESS
+        }
+        (Command::Serve, Ok(config)) => serve(&config),
+    }
+}
+
+/// Before the log exists, and where a person is likely to look.
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("goblin-backend: {error}");
+    ExitCode::FAILURE
+}
+
+fn serve(config: &Config) -> ExitCode {
+    // Fails only if one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    let clock = Arc::new(SystemClock);
+    let monitoring = {
+        // The gRPC exporter's connection lives on this runtime.
+        let _on_runtime = runtime.enter();
+        match Monitoring::install(&config.log, &config.telemetry, clock.clone()) {
+            Ok(monitoring) => monitoring,
+            Err(error) => return refuse(&error),
+        }
+    };
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(app::run(config, clock))));
+    let code = match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!(cause = monitoring::chain(&error), "cannot serve");
+            ExitCode::FAILURE
+        }
+        // The panic hook has logged it.
+        Err(_) => ExitCode::FAILURE,
+    };
+    // The exporter needs the runtime, so that it goes last, and without waiting for what still hangs on it.
+    monitoring.flush();
+    runtime.shutdown_background();
+    code
+}

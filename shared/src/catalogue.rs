@@ -152,6 +152,11 @@ impl Catalogue {
         self.models.iter().find(|model| model.provider == target.provider && model.name == target.model)
     }
 
+    /// The aliases, with what they stand for.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &Target)> {
+        self.aliases.iter().map(|(alias, target)| (alias.as_str(), target))
+    }
+
     /// What a client's `model` means: an alias, `provider/model`, or a name (the first provider that lists it).
     #[must_use]
     pub fn resolve(&self, asked: &str) -> Option<Target> {
@@ -188,6 +193,9 @@ mod tests {
         assert_eq!(catalogue.resolve("openai/gpt-4o-mini"), Target::parse("openai/gpt-4o-mini"));
         assert_eq!(catalogue.resolve("demo/gpt-4o-mini"), None);
         assert_eq!(catalogue.resolve(""), None);
+        for (alias, target) in catalogue.aliases() {
+            assert_eq!(catalogue.resolve(alias).as_ref(), Some(target));
+        }
         for model in catalogue.models() {
             let target = catalogue.resolve(&format!("{}/{}", model.provider, model.name)).unwrap();
             assert_eq!(catalogue.model(&target), Some(model));

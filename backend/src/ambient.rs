@@ -1,0 +1,52 @@
+//! Time and randomness of the machine: the one place that asks for them.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use goblin_shared::request_id::RequestId;
+
+use crate::ports::{Clock, Ids};
+
+/// The machine's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock that is handed in elsewhere")]
+    fn unix_millis(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Ids from a clock and the operating system's randomness.
+pub(crate) struct RandomIds {
+    clock: Arc<dyn Clock>,
+}
+
+impl RandomIds {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+}
+
+impl Ids for RandomIds {
+    fn request_id(&self) -> RequestId {
+        let mut random = [0; 10];
+        // Without randomness no TLS connection works either: there is no way to go on.
+        getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
+        RequestId::new(self.clock.unix_millis(), &random)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ() {
+        let ids = RandomIds::new(Arc::new(SystemClock));
+        assert_ne!(ids.request_id(), ids.request_id());
+    }
+}

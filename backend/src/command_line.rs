@@ -1,0 +1,74 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Inputs;
+
+/// The file that is read when none is named and it exists.
+const DEFAULT_FILE: &str = "goblin.toml";
+
+/// The backend of Goblin Assistant, an LLM chat gateway.
+#[derive(Debug, Parser)]
+#[command(name = "goblin-backend", version, about)]
+pub(crate) struct CommandLine {
+    /// Configuration file [default: ./goblin.toml, if there is one]
+    #[arg(long, value_name = "FILE", env = "GOBLIN_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// One setting, stronger than environment and file; may be given several times
+    #[arg(long, value_name = "SECTION.FIELD=VALUE", global = true)]
+    set: Vec<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Serve requests until told to end (the default)
+    Serve,
+    /// Validate the configuration and show every value in effect, secrets masked
+    CheckConfig,
+}
+
+/// The file that was named cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration file {} cannot be read: {error}", path.display())]
+pub(crate) struct UnreadableFile {
+    path: PathBuf,
+    error: std::io::Error,
+}
+
+impl CommandLine {
+    /// What to do.
+    pub(crate) fn command(&self) -> Command {
+        self.command.unwrap_or(Command::Serve)
+    }
+
+    /// Gathers what configuration is made of.
+    pub(crate) fn inputs(self) -> Result<Inputs, UnreadableFile> {
+        let path = self.config.unwrap_or_else(|| DEFAULT_FILE.into());
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => Some((path, text)),
+            // Only the default may be missing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.as_os_str() == DEFAULT_FILE => None,
+            Err(error) => return Err(UnreadableFile { path, error }),
+        };
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        Ok(Inputs { file, environment, set: self.set })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+        let line = CommandLine::parse_from(["goblin-backend", "--set", "a.b=1", "check-config", "--set", "c.d=2"]);
+        assert_eq!(line.command(), Command::CheckConfig);
+    }
+}

@@ -1,0 +1,213 @@
+//! Configuration: typed, read once, all faults reported at once.
+//!
+//! Precedence: `--set section.field=value` > environment `GOBLIN_<SECTION>__<FIELD>` > `goblin.toml` > default.
+//! The standard variables `OTEL_*` are read from the environment alone.
+
+mod auth;
+mod catalogue;
+mod edge;
+mod fault;
+mod log;
+mod operations;
+mod providers;
+mod reader;
+mod service;
+mod sources;
+mod telemetry;
+mod timeouts;
+mod value;
+
+use goblin_shared::catalogue::Catalogue;
+
+pub(crate) use self::{
+    edge::{EdgeConfig, SignatureMode},
+    fault::ConfigFaults,
+    log::{LogConfig, LogFormat},
+    operations::OperationsConfig,
+    providers::{ProviderConfig, ProviderKind},
+    reader::Effective,
+    service::ServiceConfig,
+    sources::Inputs,
+    telemetry::{OtlpProtocol, TelemetryConfig},
+    timeouts::TimeoutsConfig,
+};
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The listener that takes requests.
+    pub(crate) service: ServiceConfig,
+    /// The listener for operators.
+    pub(crate) operations: OperationsConfig,
+    /// What is believed of the edge.
+    pub(crate) edge: EdgeConfig,
+    /// The log on standard output.
+    pub(crate) log: LogConfig,
+    /// Patience with providers.
+    pub(crate) timeouts: TimeoutsConfig,
+    /// Providers and models there are.
+    pub(crate) catalogue: Catalogue,
+    /// Providers that can be called.
+    pub(crate) providers: Vec<ProviderConfig>,
+    /// Where traces go.
+    pub(crate) telemetry: TelemetryConfig,
+    /// Every value as it is in effect, secrets masked.
+    pub(crate) effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Reads and validates everything.
+    pub(crate) fn load(inputs: &Inputs) -> Result<Self, ConfigFaults> {
+        let mut reader = sources::layered(inputs);
+        let service = ServiceConfig::read(&mut reader);
+        let operations = OperationsConfig::read(&mut reader);
+        let edge = EdgeConfig::read(&mut reader);
+        auth::read(&mut reader);
+        let log = LogConfig::read(&mut reader);
+        let timeouts = TimeoutsConfig::read(&mut reader);
+        let catalogue = catalogue::read(&mut reader);
+        let providers = providers::read(&mut reader, catalogue.as_ref());
+        let telemetry = TelemetryConfig::read(&inputs.environment, &mut reader);
+        let effective = reader.finish()?;
+        // A catalogue that cannot be read is a fault, so it has been reported by now.
+        let catalogue = catalogue.unwrap_or_else(|| unreachable!("faults end the reading"));
+        Ok(Self { service, operations, edge, log, timeouts, catalogue, providers, telemetry, effective })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const KEY: &str = "a:0123456789abcdef0123456789abcdef";
+
+    fn inputs(file: &str, environment: &[(&str, &str)], set: &[&str]) -> Inputs {
+        Inputs {
+            file: Some(("goblin.toml".into(), file.to_owned())),
+            environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            set: set.iter().map(|text| (*text).to_owned()).collect(),
+        }
+    }
+
+    fn faults(file: &str, environment: &[(&str, &str)], set: &[&str]) -> String {
+        Config::load(&inputs(file, environment, set)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_but_a_signing_key_is_needed() {
+        let config = Config::load(&inputs("", &[("GOBLIN_EDGE__SIGNING_KEYS", KEY)], &[])).unwrap();
+        assert_eq!(config.service.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.operations.listen.to_string(), "127.0.0.1:9464");
+        assert_eq!(config.service.body_limit, 4 * 1024 * 1024);
+        assert_eq!(config.edge.signature, SignatureMode::Required);
+        assert_eq!(config.timeouts.first_content, Duration::from_mins(1));
+        let providers: Vec<_> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+        assert_eq!(providers, ["demo"]);
+        assert!(config.telemetry.traces.is_none());
+    }
+
+    #[test]
+    fn the_nearer_source_wins() {
+        let file =
+            "[edge]\nsignature = 'off'\n[service]\nlisten = '127.0.0.1:1'\nshutdown_grace = '1s'\nbody_limit = 7\n";
+        let environment = [("GOBLIN_SERVICE__LISTEN", "127.0.0.1:2"), ("GOBLIN_SERVICE__SHUTDOWN_GRACE", "500ms")];
+        let config = Config::load(&inputs(file, &environment, &["service.listen=127.0.0.1:3"])).unwrap();
+        assert_eq!(config.service.listen.port(), 3);
+        assert_eq!(config.service.shutdown_grace, Duration::from_millis(500));
+        assert_eq!(config.service.body_limit, 7);
+        let shown: Vec<_> = config.effective.iter().map(ToString::to_string).collect();
+        assert!(shown.contains(&"service.listen = 127.0.0.1:3  (--set service.listen)".to_owned()), "{shown:?}");
+        assert!(shown.contains(&"service.body_limit = 7  (goblin.toml)".to_owned()), "{shown:?}");
+        assert!(shown.contains(&"timeouts.connect = 5s  (default)".to_owned()), "{shown:?}");
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let environment = [("GOBLIN_EDGE__SIGNING_KEYS", KEY), ("GOBLIN_SERVICE__LISTEN", "")];
+        assert_eq!(Config::load(&inputs("", &environment, &[])).unwrap().service.listen.port(), 8080);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_with_name_source_value_and_reason() {
+        let file = "[service]\nlisten = 80\nbdy_limit = 1\n[auth]\nmode = 'required'\n[log]\nlevel = '[[['\n";
+        let environment = [
+            ("GOBLIN_SERVICE__SHUTDOWN_GRACE", "30"),
+            ("GOBLIN_SERVICE__LISTNE", "x"),
+            ("GOBLIN_PROVIDERS__OPNAI__API_KEY", "sk-very-secret"),
+            ("GOBLIN_PROVIDERS__OPENAI__MODELS", "gpt-9=x"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ];
+        let told = faults(file, &environment, &["edge.signing_keys=x:tooshort", "nonsense"]);
+        for part in [
+            "service.listen = 80 (goblin.toml): ",
+            "service.bdy_limit (goblin.toml): no such setting; did you mean `service.body_limit`",
+            "service.listne (GOBLIN_SERVICE__LISTNE): no such setting; did you mean `service.listen`",
+            "service.shutdown_grace = 30 (GOBLIN_SERVICE__SHUTDOWN_GRACE): ",
+            "auth.mode = required (goblin.toml): API keys do not exist in this version",
+            "log.level = [[[ (goblin.toml): ",
+            "edge.signing_keys = *** (--set edge.signing_keys): ",
+            "providers.opnai (GOBLIN_PROVIDERS__OPNAI__API_KEY): no such provider",
+            "providers.openai.models = gpt-9=x (GOBLIN_PROVIDERS__OPENAI__MODELS): ",
+            "OTEL_EXPORTER_OTLP_ENDPOINT = collector:4317 (environment): ",
+            "OTEL_EXPORTER_OTLP_PROTOCOL = http/json (environment): ",
+            "--set nonsense: ",
+        ] {
+            assert!(told.contains(part), "{part} is missing in\n{told}");
+        }
+        assert!(!told.contains("very-secret") && !told.contains("tooshort"), "{told}");
+    }
+
+    #[test]
+    fn a_missing_signing_key_tells_how_to_make_one() {
+        let told = faults("", &[], &[]);
+        assert!(told.contains("edge.signing_keys") && told.contains("openssl rand -hex 32"), "{told}");
+    }
+
+    #[test]
+    fn a_broken_file_is_told_by_place_and_not_by_content() {
+        let told = faults("[providers.openai]\napi_key = \"sk-secret\nx = 1\n", &[], &["edge.signature=off"]);
+        assert!(told.contains("goblin.toml: line 2: "), "{told}");
+        assert!(!told.contains("sk-secret"), "{told}");
+    }
+
+    #[test]
+    fn a_provider_counts_as_configured_with_its_first_field() {
+        let set = [
+            "edge.signature=off",
+            "providers.demo.enabled=false",
+            "providers.openai.api_key=sk-1",
+            "providers.openai.models=gpt-4o-mini=tiny,gpt-4.1",
+        ];
+        let config = Config::load(&inputs("", &[], &set)).unwrap();
+        let [openai] = config.providers.as_slice() else { panic!("{:?}", config.providers) };
+        let ProviderKind::OpenAi { base_url, api_key } = &openai.kind else { panic!("{openai:?}") };
+        assert_eq!(base_url, "https://api.openai.com/v1");
+        assert_eq!(api_key.as_ref().unwrap().expose_secret(), "sk-1");
+        let models: Vec<_> = openai.models.iter().map(|(name, upstream)| (name.as_str(), upstream.as_str())).collect();
+        assert_eq!(models, [("gpt-4.1", "gpt-4.1"), ("gpt-4o-mini", "tiny")]);
+        let shown = config.effective.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(shown.contains("providers.openai.api_key = ***") && !shown.contains("sk-1"), "{shown}");
+    }
+
+    #[test]
+    fn models_may_be_a_table_and_keys_a_list() {
+        let file = format!(
+            "[edge]\nsigning_keys = ['{KEY}', 'b:{}']\n[providers.openai]\nmodels = {{ 'gpt-4.1' = 'x' }}\n",
+            "1".repeat(32)
+        );
+        let config = Config::load(&inputs(&file, &[], &[])).unwrap();
+        assert_eq!(config.edge.signing_keys.len(), 2);
+        assert_eq!(config.providers[1].models.get("gpt-4.1").map(String::as_str), Some("x"));
+    }
+
+    #[test]
+    fn credentials_belong_into_their_own_field() {
+        let told = faults("", &[], &["edge.signature=off", "providers.openai.base_url=http://me:pw@localhost/v1"]);
+        assert!(told.contains("providers.openai.base_url = ***"), "{told}");
+    }
+}

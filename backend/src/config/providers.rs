@@ -1,0 +1,214 @@
+//! `[providers.<name>]`: how each provider of the catalogue is called.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use goblin_shared::catalogue::Catalogue;
+use secrecy::SecretString;
+
+use super::{
+    fault::Fault,
+    reader::{Reader, distance},
+    value::{BaseUrl, Secret, Value},
+};
+
+const SECTION: &str = "providers";
+const FIELDS: [&str; 7] = ["enabled", "family", "base_url", "api_key", "api_key_file", "models", "token_interval"];
+
+/// A provider that can be called.
+#[derive(Clone, Debug)]
+pub(crate) struct ProviderConfig {
+    /// Its key in the catalogue.
+    pub(crate) name: String,
+    /// `models`, `GOBLIN_PROVIDERS__<NAME>__MODELS`: which of the catalogue's models it offers, and what it calls them
+    /// itself: a table, a list, or text `name=upstream,name2`. Default: all of them, under their own names.
+    pub(crate) models: BTreeMap<String, String>,
+    /// What belongs to its family.
+    pub(crate) kind: ProviderKind,
+}
+
+/// The wire families. `family`, `GOBLIN_PROVIDERS__<NAME>__FAMILY`: `openai` or `demo`. The names `openai` and `demo`
+/// have it as their default.
+///
+/// A provider is configured as soon as any of its fields is set, `demo` always, and none when `enabled`
+/// (`GOBLIN_PROVIDERS__<NAME>__ENABLED`) is `false`.
+#[derive(Clone, Debug)]
+pub(crate) enum ProviderKind {
+    /// Answers by itself, without keys or network.
+    Demo {
+        /// `token_interval`, `GOBLIN_PROVIDERS__<NAME>__TOKEN_INTERVAL`: pause before each token. Default 20 ms.
+        token_interval: Duration,
+    },
+    /// Speaks OpenAI's wire format.
+    OpenAi {
+        /// `base_url`, `GOBLIN_PROVIDERS__<NAME>__BASE_URL`: what stands before `/chat/completions`. Default for the
+        /// name `openai`: `https://api.openai.com/v1`.
+        base_url: String,
+        /// `api_key` or `api_key_file`, `GOBLIN_PROVIDERS__<NAME>__API_KEY[_FILE]`: sent as `authorization: Bearer`. No
+        /// default; a server of one's own may need none.
+        api_key: Option<SecretString>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    OpenAi,
+    Demo,
+}
+
+impl Value for Family {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "openai" => Ok(Self::OpenAi),
+            "demo" => Ok(Self::Demo),
+            _ => Err("must be `openai` or `demo`".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Demo => "demo",
+        }
+        .to_owned()
+    }
+}
+
+/// Reads all providers. Without a valid catalogue nothing can be said about them.
+pub(super) fn read(reader: &mut Reader, catalogue: Option<&Catalogue>) -> Vec<ProviderConfig> {
+    let names = reader.names_under(SECTION);
+    let Some(catalogue) = catalogue else {
+        for name in names.keys() {
+            reader.discard(SECTION, name);
+        }
+        return Vec::new();
+    };
+    let listed: Vec<&str> = catalogue.providers().map(|(key, _)| key).collect();
+    for (name, source) in names.iter().filter(|(name, _)| !listed.contains(&name.as_str())) {
+        reader.discard(SECTION, name);
+        let near = listed.iter().filter(|key| distance(key, name) <= 2).min_by_key(|key| distance(key, name));
+        let advice = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let reason = format!("no such provider in the catalogue, which has {}{advice}", listed.join(", "));
+        reader.fault(Fault::without_value(format!("{SECTION}.{name}"), Some(source.clone()), reason));
+    }
+    for key in &listed {
+        for field in FIELDS {
+            reader.know(&[SECTION, key, field]);
+        }
+    }
+    let configured = listed.into_iter().filter(|key| *key == "demo" || names.contains_key(*key));
+    configured.filter_map(|key| provider(reader, catalogue, key)).collect()
+}
+
+fn provider(reader: &mut Reader, catalogue: &Catalogue, key: &str) -> Option<ProviderConfig> {
+    let path = |field| [SECTION, key, field];
+    let enabled = reader.or(&path("enabled"), true);
+    let family = match key {
+        "openai" => Some(reader.or(&path("family"), Family::OpenAi)),
+        "demo" => Some(reader.or(&path("family"), Family::Demo)),
+        _ => {
+            if !reader.has(&path("family")) {
+                reader.fault_of(&path("family"), "needed: say `openai` if it speaks OpenAI's wire format");
+            }
+            reader.optional(&path("family"))
+        }
+    };
+    let models = models(reader, catalogue, key);
+    let kind = match family? {
+        Family::Demo => {
+            ProviderKind::Demo { token_interval: reader.or(&path("token_interval"), Duration::from_millis(20)) }
+        }
+        Family::OpenAi => {
+            let base_url = if key == "openai" {
+                Some(reader.or(&path("base_url"), BaseUrl("https://api.openai.com/v1".to_owned())))
+            } else {
+                if !reader.has(&path("base_url")) {
+                    reader.fault_of(&path("base_url"), "needed: what stands before /chat/completions");
+                }
+                reader.optional(&path("base_url"))
+            };
+            let api_key = api_key(reader, key);
+            ProviderKind::OpenAi { base_url: base_url?.0, api_key }
+        }
+    };
+    enabled.then(|| ProviderConfig { name: key.to_owned(), models, kind })
+}
+
+fn api_key(reader: &mut Reader, key: &str) -> Option<SecretString> {
+    let direct = reader.optional::<Secret>(&[SECTION, key, "api_key"]);
+    let file_path = [SECTION, key, "api_key_file"];
+    let Some(file) = reader.optional::<PathBuf>(&file_path) else { return direct.map(|Secret(key)| key) };
+    if direct.is_some() {
+        reader.fault_of(&file_path, "set either api_key or api_key_file, not both");
+        return None;
+    }
+    let read = std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"));
+    match read.and_then(|text| Secret::from_text(text.trim()).map_err(|reason| format!("its content {reason}"))) {
+        Ok(Secret(key)) => Some(key),
+        Err(reason) => {
+            reader.fault_of(&file_path, reason);
+            None
+        }
+    }
+}
+
+fn models(reader: &mut Reader, catalogue: &Catalogue, key: &str) -> BTreeMap<String, String> {
+    let path = [SECTION, key, "models"];
+    let listed: Vec<&str> =
+        catalogue.models().iter().filter(|model| model.provider == key).map(|model| model.name.as_str()).collect();
+    let Some(Models(chosen)) = reader.optional::<Models>(&path) else {
+        return listed.into_iter().map(|name| (name.to_owned(), name.to_owned())).collect();
+    };
+    let unknown: Vec<&str> = chosen.keys().map(String::as_str).filter(|name| !listed.contains(name)).collect();
+    if !unknown.is_empty() {
+        let reason = format!(
+            "the catalogue has no {} of this provider; it has {}",
+            unknown.join(", "),
+            if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+        );
+        reader.fault_of(&path, reason);
+    }
+    chosen
+}
+
+struct Models(BTreeMap<String, String>);
+
+impl Models {
+    fn from_entries<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
+        let mut models = BTreeMap::new();
+        for (name, upstream) in entries.map(|(name, upstream)| (name.trim(), upstream.trim())) {
+            if name.is_empty() || upstream.is_empty() {
+                return Err("must be name=upstream or name, with commas between".to_owned());
+            }
+            if models.insert(name.to_owned(), upstream.to_owned()).is_some() {
+                return Err(format!("names {name} twice"));
+            }
+        }
+        if models.is_empty() { Err("must name at least one model".to_owned()) } else { Ok(Self(models)) }
+    }
+}
+
+impl Value for Models {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::from_entries(text.split(',').map(|entry| entry.split_once('=').unwrap_or((entry, entry))))
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => Self::from_text(text),
+            toml::Value::Array(list) => {
+                let names: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
+                Self::from_entries(names.ok_or("must be a list of names")?.into_iter().map(|name| (name, name)))
+            }
+            toml::Value::Table(table) => {
+                let entries: Option<Vec<_>> =
+                    table.iter().map(|(name, upstream)| Some((name.as_str(), upstream.as_str()?))).collect();
+                Self::from_entries(entries.ok_or("must be a table of texts")?.into_iter())
+            }
+            _ => Err("must be a table, a list, or text name=upstream with commas between".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.iter().map(|(name, upstream)| format!("{name}={upstream}")).collect::<Vec<_>>().join(",")
+    }
+}

@@ -1,0 +1,23 @@
+//! HTTP: routes, the way of a request through the layers, and the one place where errors become responses.
+
+mod accept;
+mod answer_body;
+mod chat;
+mod edge_gate;
+mod errors;
+mod health;
+mod layers;
+mod models;
+mod replay;
+mod request_context;
+mod sse;
+
+pub(crate) use self::{
+    accept::Acceptance,
+    edge_gate::EdgeGate,
+    layers::{Service, operations_router, service_router},
+    replay::ReplayStore,
+};
+
+#[cfg(test)]
+mod tests;

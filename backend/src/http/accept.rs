@@ -1,0 +1,164 @@
+//! The first and the last to see a request: its id, its span, what every answer carries, its line in the log.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use goblin_shared::{
+    headers::{REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE},
+    request_id::RequestId,
+    server_timing::ServerTiming,
+    trace_context::TraceContext,
+};
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{HOST, USER_AGENT},
+    request::Parts,
+    uri::Authority,
+};
+use tracing::{Instrument, Span, field::Empty, info_span};
+
+use super::{
+    answer_body::{AnswerBody, Ending},
+    edge_gate::{Admission, EdgeGate},
+    errors, health,
+    request_context::{LateFailure, RequestContext},
+};
+use crate::{monitoring, ports::Ids};
+
+/// Most characters of a client's text in spans and logs.
+const CLIENT_TEXT: usize = 256;
+
+/// What acceptance works with.
+pub(crate) struct Acceptance {
+    /// Judges the edge's signature.
+    pub(crate) gate: EdgeGate,
+    /// Gives ids to requests that have none we believe.
+    pub(crate) ids: Arc<dyn Ids>,
+}
+
+/// How long the provider took up to the head of the answer; told by the handler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ProviderTime(pub(super) Duration);
+
+/// The outermost layer.
+pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: Request, next: Next) -> Response {
+    let received = Instant::now();
+    let (mut head, body) = request.into_parts();
+    let route = head.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let is_probe = route.as_deref().is_some_and(health::is_probe);
+    let admission = acceptance.gate.admit(&head, is_probe);
+    let (request_id, through_edge) = match &admission {
+        Admission::Edge(edge) => (edge.request_id, true),
+        Admission::Anybody | Admission::Refused(_) => (acceptance.ids.request_id(), false),
+    };
+
+    let span = server_span(&head, route.as_deref(), request_id);
+    let caller = caller(&head.headers, through_edge);
+    if let Some(caller) = &caller {
+        monitoring::tracing::continue_trace(&span, caller);
+    }
+    // An id that is made here is random.
+    let random_trace_id = caller.is_none_or(|caller| caller.parent.flags.random);
+    let own = monitoring::tracing::traceparent(&span, random_trace_id);
+
+    let late_failure = LateFailure::default();
+    // From here on, dropping this future means that the client has left.
+    let mut ending = Ending {
+        span: span.clone(),
+        received,
+        method: head.method.to_string(),
+        route,
+        client_request_id: client_text(&head.headers, REQUEST_ID),
+        is_probe,
+        late_failure: late_failure.clone(),
+        status: None,
+        code: None,
+        ended: false,
+    };
+    head.extensions.insert(RequestContext { request_id, admission, random_trace_id, late_failure });
+    let is_head = head.method == Method::HEAD;
+    let response = next.run(Request::from_parts(head, body)).instrument(span.clone()).await;
+    let (mut response, code) = span.in_scope(|| errors::render(response, request_id));
+    drop(span);
+
+    let mut timing = ServerTiming::default();
+    if let Some(own) = own.filter(|_| !through_edge) {
+        timing = timing.trace(&own);
+    }
+    timing = timing.duration("backend", millis(received.elapsed()));
+    if let Some(ProviderTime(time)) = response.extensions_mut().remove::<ProviderTime>() {
+        timing = timing.duration("provider", millis(time));
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [(REQUEST_ID, request_id.to_string()), (SERVER_TIMING, timing.into_value())] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    ending.answered(response.status().as_u16(), code);
+    response.map(|body| {
+        // The answer to HEAD has a body that is never sent, so that it would seem cancelled.
+        let body = if is_head { Body::empty() } else { body };
+        Body::new(AnswerBody::new(body, ending))
+    })
+}
+
+/// The SERVER span. Its attributes are OpenTelemetry's for HTTP, besides ours; none says who the client is.
+fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span {
+    // Any other text could be a method, and the set of names must stay small.
+    let known = matches!(head.method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH");
+    let (method, name) = if known { (head.method.as_str(), head.method.as_str()) } else { ("_OTHER", "HTTP") };
+    let name = route.map_or_else(|| name.to_owned(), |route| format!("{name} {route}"));
+    let host = head.headers.get(HOST).and_then(|value| value.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    info_span!(
+        "request",
+        otel.name = name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        url.path = head.uri.path().chars().take(CLIENT_TEXT).collect::<String>(),
+        url.scheme = "http",
+        server.address = host.as_ref().map(Authority::host),
+        server.port = host.as_ref().and_then(Authority::port_u16).map(i64::from),
+        user_agent.original = client_text(&head.headers, USER_AGENT.as_str()),
+        error.type = Empty,
+        goblin.request.id = request_id.to_string(),
+        goblin.outcome = Empty,
+        goblin.plan.dropped = Empty,
+    )
+}
+
+/// The trace to continue.
+///
+/// Only the edge's sampled flag is believed. A stranger's could hide requests: all of them are recorded, and the
+/// Collector decides what is kept, as at the edge.
+fn caller(headers: &HeaderMap, through_edge: bool) -> Option<TraceContext> {
+    // What is no text must not be passed over: two fields of which one is unreadable are two fields.
+    let occurrences = |name: &str| {
+        let values = headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap_or("\u{fffd}")).collect::<Vec<_>>()
+    };
+    let mut context = TraceContext::extract(occurrences(TRACEPARENT), occurrences(TRACESTATE))?;
+    context.parent.flags.sampled |= !through_edge;
+    Some(context)
+}
+
+fn client_text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let text = headers.get(name)?.to_str().ok()?;
+    Some(text.chars().take(CLIENT_TEXT).collect())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

@@ -1,0 +1,180 @@
+//! The one place where errors become responses, and where they are logged, once.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use goblin_shared::{
+    error_body::{ClientError, ErrorCode},
+    headers::RETRY_AFTER,
+    request_id::RequestId,
+};
+use http::{
+    HeaderValue, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
+
+use crate::{
+    monitoring,
+    ports::{Cause, ProviderError},
+};
+
+/// An error: what the client is told, and what only the log is.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// For the client.
+    pub(super) error: ClientError,
+    /// The methods that the path does take.
+    allow: Option<&'static str>,
+    /// For the log.
+    cause: Option<Cause>,
+}
+
+impl Failure {
+    pub(super) fn new(error: ClientError) -> Self {
+        Self { error, allow: None, cause: None }
+    }
+
+    pub(super) fn caused_by(self, cause: impl Into<Cause>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// Writes it to the log, with the ids of the current span.
+    pub(super) fn log(&self) {
+        let cause = self.cause.as_deref().map(|cause| monitoring::chain(cause));
+        let (status, code, cause) = (self.error.code.status(), self.error.code.as_str(), cause.as_deref());
+        if self.error.code == ErrorCode::ShuttingDown {
+            // Wanted by who ends us.
+            tracing::warn!(status, code, cause, "request refused");
+        } else if status >= 500 {
+            tracing::error!(status, code, cause, "request failed");
+        } else {
+            tracing::info!(status, code, cause, "request refused");
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(cause: ProviderError) -> Self {
+        let error = match &cause {
+            ProviderError::Rejected { message, .. } => {
+                let message = message.as_deref().unwrap_or("The provider calls the request invalid.");
+                ClientError::new(ErrorCode::InvalidRequest, message)
+            }
+            ProviderError::Overloaded { retry_after, .. } => {
+                let message = "The provider takes no more requests for now; try again later.";
+                ClientError::new(ErrorCode::ProviderOverloaded, message).with_retry_after(*retry_after)
+            }
+            ProviderError::TimedOut { .. } => {
+                ClientError::new(ErrorCode::ProviderTimeout, "The provider did not answer in time; try again.")
+            }
+            ProviderError::Cut | ProviderError::Broken(_) => {
+                ClientError::new(ErrorCode::ProviderFailed, "The provider broke off its answer; try again.")
+            }
+            ProviderError::Unauthorized { .. }
+            | ProviderError::Status { .. }
+            | ProviderError::Unreachable(_)
+            | ProviderError::Reported(_)
+            | ProviderError::Garbage(_) => {
+                ClientError::new(ErrorCode::ProviderFailed, "The provider could not answer; try again later.")
+            }
+        };
+        Self::new(error).caused_by(cause)
+    }
+}
+
+/// The program is ending.
+pub(super) fn shutting_down() -> Failure {
+    let message = "The service is being restarted; try again shortly.";
+    ClientError::new(ErrorCode::ShuttingDown, message).with_retry_after(5).into()
+}
+
+/// The path is none of ours.
+pub(super) fn not_found() -> Failure {
+    let message = "There is nothing at this path; the API is under /v1, for example POST /v1/chat/completions.";
+    ClientError::new(ErrorCode::NotFound, message).into()
+}
+
+/// The path does not take this method, but those in `allow`.
+pub(super) fn method_not_allowed(allow: &'static str) -> Failure {
+    let error = ClientError::new(ErrorCode::MethodNotAllowed, format!("This path takes {allow} only."));
+    Failure { allow: Some(allow), ..Failure::new(error) }
+}
+
+/// Handlers do not know the request's id, so that the answer is completed by [`render`].
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() =
+            StatusCode::from_u16(self.error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// Gives a failure its body and logs it; leaves other responses alone.
+pub(super) fn render(mut response: Response, request_id: RequestId) -> (Response, Option<ErrorCode>) {
+    let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() else { return (response, None) };
+    failure.log();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(allow) = failure.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(seconds) = failure.error.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    *response.body_mut() = Body::from(failure.error.to_json(request_id));
+    (response, Some(failure.error.code))
+}
+
+/// The layer that answers when a handler panics. The panic hook has logged where.
+pub(super) async fn catch_panics(request: Request, next: Next) -> Response {
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        let error =
+            ClientError::new(ErrorCode::Internal, "Something went wrong here; the request id helps to find it.");
+        Failure::new(error).caused_by("a handler panicked").into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ports::UpstreamDetail;
+
+    #[test]
+    fn providers_failures_are_told_by_fault() {
+        let detail = UpstreamDetail::default;
+        let broken = || std::io::Error::other("10.0.0.7 refused");
+        for (error, status, code) in [
+            (ProviderError::Rejected { status: 404, message: None, detail: detail() }, 400, "invalid_request"),
+            (ProviderError::Unauthorized { status: 401, detail: detail() }, 502, "provider_failed"),
+            (ProviderError::Overloaded { retry_after: 7, detail: detail() }, 503, "provider_overloaded"),
+            (ProviderError::Status { status: 500, detail: detail() }, 502, "provider_failed"),
+            (ProviderError::Unreachable(broken().into()), 502, "provider_failed"),
+            (ProviderError::Broken(broken().into()), 502, "provider_failed"),
+            (ProviderError::Cut, 502, "provider_failed"),
+            (ProviderError::Reported(detail()), 502, "provider_failed"),
+            (ProviderError::Garbage("x"), 502, "provider_failed"),
+            (ProviderError::TimedOut { what: "x", limit: Duration::ZERO }, 504, "provider_timeout"),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!((failure.error.code.status(), failure.error.code.as_str()), (status, code));
+            assert!(!failure.error.message.contains("10.0.0.7"));
+            assert_eq!(failure.error.retry_after, (status == 503).then_some(7));
+        }
+    }
+}

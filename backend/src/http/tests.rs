@@ -1,0 +1,185 @@
+//! Requests through all layers, without sockets.
+
+mod admission;
+mod answers;
+mod spans;
+mod streaming;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, response::Response};
+use goblin_shared::{
+    catalogue::{BUILT_IN, Catalogue},
+    edge_signature::{SignedHead, SigningKey},
+    request_id::RequestId,
+};
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tower::ServiceExt;
+
+use super::{Acceptance, EdgeGate, ReplayStore, Service, operations_router, service_router};
+use crate::{
+    ambient::RandomIds,
+    chat::{ChatService, Timeouts},
+    ports::{Clock, ProviderError, Providers, StreamEvent},
+    provider::{demo::Demo, scripted::Scripted},
+    shutdown::Shutdown,
+};
+
+const NOW: u64 = 1_800_000_000;
+const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-03";
+const ROUTE: &str = r#""openai/gpt-4.1";v="1""#;
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn unix_millis(&self) -> u64 {
+        NOW * 1_000
+    }
+}
+
+fn key() -> SigningKey {
+    "k:0123456789abcdef0123456789abcdef".parse().unwrap()
+}
+
+/// The backend under test.
+struct Backend {
+    router: Router,
+    operations: Router,
+    shutdown: Shutdown,
+    provider: Arc<Scripted>,
+    /// Moves the provider; closed when its call is given up.
+    steps: UnboundedSender<Result<StreamEvent, ProviderError>>,
+}
+
+impl Backend {
+    fn new(required: bool) -> Self {
+        Self::with_replay_capacity(required, 100)
+    }
+
+    fn with_replay_capacity(required: bool, replay_capacity: usize) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(Fixed);
+        let (provider, steps) = Scripted::new();
+        let demo = Demo::new(clock.clone(), Duration::ZERO, ["goblin-demo".to_owned()].into());
+        let mut providers = Providers::new();
+        providers.insert("openai".to_owned(), provider.clone());
+        providers.insert("demo".to_owned(), Arc::new(demo));
+        let timeouts = Timeouts {
+            first_content: Duration::from_mins(1),
+            between_chunks: Duration::from_secs(30),
+            total: Duration::from_mins(10),
+        };
+        let shutdown = Shutdown::default();
+        let service = Arc::new(Service {
+            chat: ChatService::new(Catalogue::parse(BUILT_IN).unwrap(), providers, timeouts),
+            shutdown: shutdown.clone(),
+            body_limit: 1_000,
+        });
+        let acceptance = |required| {
+            let replays = ReplayStore::new(replay_capacity, 60);
+            let gate = EdgeGate { required, keys: vec![key()], skew_seconds: 60, replays, clock: clock.clone() };
+            Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
+        };
+        Self {
+            router: service_router(service.clone(), acceptance(required)),
+            operations: operations_router(service, acceptance(false)),
+            shutdown,
+            provider,
+            steps,
+        }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Sends a streamed chat request without waiting for its answer.
+    fn stream(&self, more: &str) -> tokio::task::JoinHandle<Response> {
+        let request = chat(&format!(r#"{{"model":"gpt-4.1","stream":true,"messages":[{{}}]{more}}}"#));
+        let router = self.router.clone();
+        tokio::spawn(async move { router.oneshot(request).await.unwrap() })
+    }
+
+    fn play(&self, events: impl IntoIterator<Item = StreamEvent>) {
+        for event in events {
+            self.steps.send(Ok(event)).unwrap();
+        }
+    }
+}
+
+fn chat(body: &str) -> Request<Body> {
+    let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+fn demo_request() -> Request<Body> {
+    chat(r#"{"model":"goblin-demo","messages":[{"role":"user","content":"hi"}]}"#)
+}
+
+/// The head that the edge would make.
+struct Signed {
+    request_id: String,
+    attempt: &'static str,
+    route: &'static str,
+    time: u64,
+}
+
+impl Default for Signed {
+    fn default() -> Self {
+        let request_id = RequestId::new(NOW * 1_000, &[1; 10]).to_string();
+        Self { request_id, attempt: "1", route: r#""demo/goblin-demo";v="1""#, time: NOW }
+    }
+}
+
+impl Signed {
+    fn sign(&self, mut request: Request<Body>) -> Request<Body> {
+        let signature = SignedHead {
+            method: request.method().as_str(),
+            path_and_query: request.uri().path_and_query().unwrap().as_str(),
+            request_id: &self.request_id,
+            attempt: self.attempt,
+            route: self.route,
+            client: "",
+            traceparent: PARENT,
+        }
+        .sign(&key(), self.time);
+        let headers = request.headers_mut();
+        headers.insert("x-goblin-request-id", self.request_id.parse().unwrap());
+        headers.insert("x-goblin-attempt", self.attempt.parse().unwrap());
+        if !self.route.is_empty() {
+            headers.insert("x-goblin-route", self.route.parse().unwrap());
+        }
+        headers.insert("traceparent", PARENT.parse().unwrap());
+        headers.insert("x-goblin-edge-signature", signature.parse().unwrap());
+        request
+    }
+}
+
+async fn body(response: Response) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// Status and code of an error, whose id must be the one in the head.
+async fn error(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let error: Value = serde_json::from_str(&body(response).await).unwrap();
+    assert_eq!(error["error"]["request_id"], id.as_str());
+    (status, error["error"]["code"].as_str().unwrap().to_owned())
+}
+
+async fn next_frame(body: &mut Body) -> Option<String> {
+    let frame = body.frame().await?.unwrap().into_data().unwrap();
+    Some(String::from_utf8(frame.to_vec()).unwrap())
+}
+
+/// What a stranger is told.
+fn refused() -> (u16, String) {
+    (403, "edge_signature_invalid".to_owned())
+}

@@ -1,0 +1,79 @@
+//! OpenTelemetry's attributes for generative AI. Their names are still in development there: all of them are here.
+
+use opentelemetry::{Array, StringValue, Value};
+use opentelemetry_semantic_conventions::attribute::{
+    ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS, SERVER_PORT,
+};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::ports::Remote;
+
+// The crate's own constants of these names are deprecated since the conventions moved to a repository of their own:
+// <https://github.com/open-telemetry/semantic-conventions-genai>.
+const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
+const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
+const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
+const GEN_AI_RESPONSE_ID: &str = "gen_ai.response.id";
+const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
+const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+
+/// Says what is asked of whom.
+pub(crate) fn record_request(span: &Span, provider: &str, model: &str, remote: Option<&Remote>) {
+    span.set_attribute(GEN_AI_OPERATION_NAME, "chat");
+    span.set_attribute(GEN_AI_PROVIDER_NAME, provider.to_owned());
+    span.set_attribute(GEN_AI_REQUEST_MODEL, model.to_owned());
+    if let Some(remote) = remote {
+        span.set_attribute(SERVER_ADDRESS, remote.host.clone());
+        span.set_attribute(SERVER_PORT, i64::from(remote.port));
+    }
+}
+
+/// What is known of an answer.
+pub(crate) struct Response<'a> {
+    /// The provider's id of it.
+    pub(crate) id: Option<&'a str>,
+    /// What the provider calls the model.
+    pub(crate) model: Option<&'a str>,
+    /// Why each choice ended.
+    pub(crate) finish_reasons: &'a [String],
+    /// Tokens of prompt and answer.
+    pub(crate) tokens: Option<(u64, u64)>,
+}
+
+/// Says what is known of the answer.
+pub(crate) fn record_response(span: &Span, response: &Response<'_>) {
+    if let Some(id) = response.id {
+        span.set_attribute(GEN_AI_RESPONSE_ID, id.to_owned());
+    }
+    if let Some(model) = response.model {
+        span.set_attribute(GEN_AI_RESPONSE_MODEL, model.to_owned());
+    }
+    if !response.finish_reasons.is_empty() {
+        let reasons = response.finish_reasons.iter().cloned().map(StringValue::from).collect();
+        span.set_attribute(GEN_AI_RESPONSE_FINISH_REASONS, Value::Array(Array::String(reasons)));
+    }
+    if let Some((input, output)) = response.tokens {
+        span.set_attribute(GEN_AI_USAGE_INPUT_TOKENS, count(input));
+        span.set_attribute(GEN_AI_USAGE_OUTPUT_TOKENS, count(output));
+    }
+}
+
+/// Says with which HTTP status the provider answered.
+pub(crate) fn record_status(span: &Span, status: Option<u16>) {
+    if let Some(status) = status {
+        span.set_attribute(HTTP_RESPONSE_STATUS_CODE, i64::from(status));
+    }
+}
+
+/// Says that the call failed, and by what.
+pub(crate) fn record_failure(span: &Span, error_type: &str) {
+    span.set_attribute(ERROR_TYPE, error_type.to_owned());
+    span.set_status(opentelemetry::trace::Status::error(""));
+}
+
+fn count(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}

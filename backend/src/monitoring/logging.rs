@@ -1,0 +1,305 @@
+//! The log: one line an event, with the ids by which a line, a trace and an answer are found from one another.
+
+use std::{
+    fmt::{Debug, Write as _},
+    io::Write,
+    sync::{Arc, OnceLock},
+};
+
+use opentelemetry::trace::TraceContextExt;
+use serde_json::{Map, Value};
+use tracing::{
+    Dispatch, Event, Subscriber,
+    dispatcher::WeakDispatch,
+    field::{Field, Visit},
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+
+use crate::{config::LogFormat, ports::Clock};
+
+/// The attribute of the SERVER span that holds the request's id.
+const REQUEST_ID_FIELD: &str = "goblin.request.id";
+
+/// Writes events as lines.
+pub(super) struct LogLayer<W> {
+    format: LogFormat,
+    clock: Arc<dyn Clock>,
+    writer: W,
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl<W, O> LogLayer<W>
+where
+    W: Fn() -> O,
+    O: Write,
+{
+    /// `writer` gives the stream anew for each line.
+    pub(super) fn new(format: LogFormat, clock: Arc<dyn Clock>, writer: W) -> Self {
+        Self { format, clock, writer, dispatch: OnceLock::new() }
+    }
+
+    fn write(&self, line: &Line) {
+        let mut text = match self.format {
+            LogFormat::Json => line.json(),
+            LogFormat::Pretty => line.pretty(),
+        };
+        text.push('\n');
+        // Who has closed our output has no more use for the log; that must not end the service.
+        let _ = (self.writer)().write_all(text.as_bytes());
+    }
+}
+
+/// Kept with the span that carries a request's id.
+struct RequestIdOfSpan(String);
+
+impl<S, W, O> Layer<S> for LogLayer<W>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: Fn() -> O + 'static,
+    O: Write,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(Value::String(request_id)) = fields.0.shift_remove(REQUEST_ID_FIELD)
+            && let Some(span) = context.span(id)
+        {
+            span.extensions_mut().insert(RequestIdOfSpan(request_id));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let message = match fields.0.shift_remove("message") {
+            Some(Value::String(message)) => message,
+            _ => String::new(),
+        };
+        let mut line = Line {
+            timestamp: rfc3339(self.clock.unix_millis()),
+            level: metadata.level().as_str(),
+            target: metadata.target().to_owned(),
+            message,
+            fields: fields.0,
+            trace_id: None,
+            span_id: None,
+            request_id: None,
+        };
+        // The SDK may speak while it holds the lock on a span, which asking for that span's ids would take again.
+        if !metadata.target().starts_with("opentelemetry")
+            && let Some(span) = context.lookup_current()
+        {
+            line.request_id = span
+                .scope()
+                .find_map(|span| span.extensions().get::<RequestIdOfSpan>().map(|RequestIdOfSpan(id)| id.clone()));
+            let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade);
+            let context = dispatch.and_then(|dispatch| tracing_opentelemetry::get_otel_context(&span.id(), &dispatch));
+            if let Some(context) = context {
+                let context = context.span().span_context().clone();
+                line.trace_id = Some(context.trace_id().to_string());
+                line.span_id = Some(context.span_id().to_string());
+            }
+        }
+        self.write(&line);
+    }
+}
+
+struct Line {
+    timestamp: String,
+    level: &'static str,
+    target: String,
+    message: String,
+    fields: Map<String, Value>,
+    trace_id: Option<String>,
+    span_id: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Line {
+    fn ids(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        [("trace_id", &self.trace_id), ("span_id", &self.span_id), ("request_id", &self.request_id)]
+            .into_iter()
+            .filter_map(|(name, id)| id.as_ref().map(|id| (name, id)))
+    }
+
+    fn json(&self) -> String {
+        let mut object = Map::new();
+        object.insert("timestamp".to_owned(), self.timestamp.clone().into());
+        object.insert("level".to_owned(), self.level.into());
+        object.insert("target".to_owned(), self.target.clone().into());
+        object.insert("message".to_owned(), self.message.clone().into());
+        // Before the ids, so that no field can stand in for one.
+        object.extend(self.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+        object.extend(self.ids().map(|(name, id)| (name.to_owned(), id.clone().into())));
+        Value::Object(object).to_string()
+    }
+
+    fn pretty(&self) -> String {
+        let mut text = format!("{} {:>5} {}", self.timestamp, self.level, one_line(&self.message));
+        for (name, value) in &self.fields {
+            let _ = write!(text, " {name}={value}");
+        }
+        for (name, id) in self.ids() {
+            let _ = write!(text, " {name}={id}");
+        }
+        text
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+/// Collects fields with their types.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.insert(field, format!("{value:?}"));
+    }
+}
+
+/// `2026-11-23T20:30:03.123Z`, by the civil-from-days algorithm of Howard Hinnant
+/// (<https://howardhinnant.github.io/date_algorithms.html>).
+fn rfc3339(unix_millis: u64) -> String {
+    let (days, millis) = (unix_millis / 86_400_000, unix_millis % 86_400_000);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1_000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", millis % 1_000)
+}
+
+/// Panics go to the log like everything else, with the ids of the request that met them.
+pub(super) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map_or_else(String::new, ToString::to_string);
+        // A formatted message may repeat what it stumbled over, such as a prompt; a literal one cannot.
+        let message = panic.payload().downcast_ref::<&'static str>().copied();
+        tracing::error!(location, panic = message.unwrap_or("(message left out, as it may repeat data)"), "panicked");
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    struct Fixed(u64);
+
+    impl Clock for Fixed {
+        fn unix_millis(&self) -> u64 {
+            self.0
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, act: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let layer = LogLayer::new(format, Arc::new(Fixed(1_795_465_803_042)), move || writer.clone());
+        let provider = SdkTracerProvider::builder().build();
+        let spans = super::super::tracing::spans(&provider);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans).with(layer), act);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn every_line_within_a_request_carries_its_ids() {
+        let text = logged(LogFormat::Json, || {
+            let server = tracing::info_span!("server", goblin.request.id = "the-id");
+            let _server = server.enter();
+            let _inner = tracing::info_span!("inner").entered();
+            tracing::info!(status = 200, trace_id = "forged", "a \"message\"\nof two lines");
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert_eq!(line["timestamp"], "2026-11-23T20:30:03.042Z");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "a \"message\"\nof two lines");
+        assert_eq!(line["status"], 200);
+        assert_eq!(line["request_id"], "the-id");
+        assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+        assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
+    }
+
+    #[test]
+    fn lines_outside_of_requests_have_no_ids() {
+        let text = logged(LogFormat::Json, || tracing::warn!("alone"));
+        let line: Map<String, Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(line.keys().collect::<Vec<_>>(), ["timestamp", "level", "target", "message"]);
+    }
+
+    #[test]
+    fn the_pretty_form_is_one_line_too() {
+        let text = logged(LogFormat::Pretty, || tracing::info!(n = 1, "two\nlines"));
+        assert_eq!(text, "2026-11-23T20:30:03.042Z  INFO two lines n=1\n");
+    }
+
+    #[test]
+    fn dates_are_right_at_their_edges() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (1_798_761_599_000, "2026-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(rfc3339(millis), text);
+        }
+    }
+}
