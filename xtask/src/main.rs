@@ -1,2 +1,71 @@
 //! The commands people type.
-fn main() {}
+
+mod bench;
+mod build_edge;
+mod cargo_tool;
+mod dev;
+mod dev_vars;
+mod exclusive;
+mod fingerprint;
+mod interrupt;
+mod npm;
+mod pins;
+mod ports;
+mod progress;
+mod python_sdk;
+mod rust_parts;
+mod setup;
+mod test;
+mod test_results;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use interrupt::Interrupt;
+
+/// The commands people type in this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the edge and the backend on this machine, all set-up and builds included.
+    Dev(dev::DevOptions),
+    /// Check and test everything that this machine can, all set-up and builds included.
+    Test(test::TestOptions),
+    /// Measure how fast the product is, as ratios within one run; release builds, about four minutes of load.
+    Bench,
+    /// Install what the other commands need.
+    Setup,
+    /// Build the Worker into edge/build, its tools included (the build command of wrangler.toml).
+    BuildEdge,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match CommandLine::parse().command {
+        Command::Dev(options) => dev::run(options).await,
+        Command::Test(options) => test::run(options).await,
+        Command::Bench => bench::run().await,
+        Command::Setup => until_interrupted(setup::run()).await,
+        Command::BuildEdge => until_interrupted(build_edge::run()).await,
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Children run in process groups of their own, which no Ctrl-C reaches: they are killed as the work is dropped.
+async fn until_interrupted(work: impl Future<Output = Result<()>>) -> Result<ExitCode> {
+    let mut interrupt = Interrupt::listen()?;
+    tokio::select! {
+        result = work => result.map(|()| ExitCode::SUCCESS),
+        () = interrupt.next() => bail!("interrupted"),
+    }
+}

@@ -1,0 +1,5 @@
+//! Who may know whom. Fails when a room reaches where it may not, or when ARCHITECTURE.md names what is not there.
+
+mod map;
+mod rooms;
+mod source;

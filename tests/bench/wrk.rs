@@ -1,0 +1,64 @@
+//! The load: wrk, as Debian and Homebrew package it.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::process::Command;
+
+use crate::canned;
+
+/// What one run of wrk says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// Answers per second.
+    pub(crate) per_second: f64,
+    /// Answers in all.
+    pub(crate) requests: f64,
+    /// Median latency in milliseconds.
+    pub(crate) p50_ms: f64,
+}
+
+pub(crate) async fn ensure() -> Result<()> {
+    // Without arguments it prints its usage and fails; only whether it is there matters.
+    let found = Command::new("wrk").output().await;
+    ensure!(found.is_ok(), "wrk makes the load and is not installed: `apt-get install wrk`, or `brew install wrk`");
+    Ok(())
+}
+
+/// Sends chat requests over so many connections for so long.
+pub(crate) async fn run(url: &str, connections: u32, duration: Duration) -> Result<Run> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("post.lua");
+    let lua = format!(
+        "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{}]==]\n",
+        canned::REQUEST
+    );
+    fs::write(&script, lua)?;
+    let mut command = Command::new("wrk");
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", duration.as_secs()), "--latency", "-s"]);
+    let output = command.arg(script).arg(url).output().await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "wrk failed: {text}{}", String::from_utf8_lossy(&output.stderr));
+    parse(&text).with_context(|| format!("wrk said:\n{text}"))
+}
+
+fn parse(text: &str) -> Result<Run> {
+    if text.contains("Non-2xx") {
+        bail!("not every answer was a success");
+    }
+    let after = |mark: &str| text.split(mark).nth(1).and_then(|rest| rest.split_whitespace().next());
+    let per_second = after("Requests/sec:").context("no rate")?.parse()?;
+    let requests = text.split(" requests in").next().and_then(|head| head.split_whitespace().last());
+    let requests = requests.context("no count")?.parse()?;
+    let p50_ms = millis(after("50%").context("no median")?).context("no median")?;
+    Ok(Run { per_second, requests, p50_ms })
+}
+
+fn millis(text: &str) -> Option<f64> {
+    for (unit, factor) in [("us", 0.001), ("ms", 1.0), ("s", 1_000.0)] {
+        if let Some(number) = text.strip_suffix(unit) {
+            return Some(number.parse::<f64>().ok()? * factor);
+        }
+    }
+    None
+}

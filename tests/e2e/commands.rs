@@ -1,0 +1,100 @@
+//! The commands that people type.
+
+use std::{collections::HashSet, fs, time::Duration};
+
+use goblin_tests::{patience::PATIENCE, process::Process, workspace};
+use serde_json::Value;
+use tokio::{net::TcpListener, process::Command};
+
+use crate::{
+    shared_stack::{SharedStack, shared},
+    suite::{Suite, tests},
+};
+
+pub(crate) fn register(suite: &mut Suite) {
+    tests!(suite, deploying_bundles_without_an_account, dev_prints_curl_lines_that_work_and_ends_everything,);
+}
+
+/// `cargo xtask dev` may have to build, on a machine that does other things at the same time.
+const START: Duration = Duration::from_mins(10);
+
+async fn deploying_bundles_without_an_account(_: &SharedStack) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = workspace::command(workspace::node());
+    command.arg(workspace::wrangler_entry()).args(["deploy", "--dry-run", "--outdir"]).arg(folder.path());
+    let output = command.env("WRANGLER_SEND_METRICS", "false").env("CI", "1").output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let paths: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(paths.iter().any(|path| path.ends_with("index.js")), "{paths:?}");
+    assert!(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wasm")), "{paths:?}");
+}
+
+async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) {
+    // Whoever listens on the usual ports meanwhile: dev finds others and says so.
+    let mut taken = Vec::new();
+    for port in [8787, 8080, 9464] {
+        taken.extend(TcpListener::bind(("127.0.0.1", port)).await.ok());
+    }
+    let mut command = workspace::command(workspace::artifact_dir().unwrap().join("xtask"));
+    command.arg("dev");
+    let dev = Process::start("cargo xtask dev", command, None).unwrap();
+    let mut lines = Vec::new();
+    let curls = dev.wait_for_line(START, |line| {
+        lines.extend(line.starts_with("curl ").then(|| line.to_owned()));
+        (lines.len() == 2).then(|| lines.clone())
+    });
+    let curls = curls.await.unwrap();
+    for (curl, streams) in curls.iter().zip([false, true]) {
+        let output = Command::new("sh").args(["-c", curl]).output().await.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{curl}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        if streams {
+            assert!(text.contains("data: [DONE]"), "{curl}: {text}");
+        } else {
+            let body = text.lines().rev().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+            let answer: Value = serde_json::from_str(body).unwrap();
+            assert!(answer["choices"][0]["message"]["content"].is_string(), "{text}");
+        }
+    }
+    let said = dev.log().lines().join("\n");
+    for listener in &taken {
+        let port = listener.local_addr().unwrap().port().to_string();
+        assert!(said.contains(&port), "nothing is said of port {port}, which is taken:\n{said}");
+    }
+    let family = descendants(dev.id());
+    assert!(family.len() >= 3, "backend, wrangler and workerd: {family:?}");
+    dev.interrupt();
+    let status = tokio::time::timeout(PATIENCE, dev.exited()).await.expect("it ends");
+    assert!(status.success(), "{status}\n{}", dev.log().tail(20));
+    let left: Vec<_> = family.iter().filter(|id| is_running(**id)).collect();
+    assert!(left.is_empty(), "still running: {left:?}");
+}
+
+/// Ids of all processes below `root`, by /proc.
+fn descendants(root: u32) -> Vec<u32> {
+    let mut family = vec![root];
+    let mut seen: HashSet<u32> = HashSet::from([root]);
+    let mut next = 0;
+    while next < family.len() {
+        for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            if parent(id) == Some(family[next]) && seen.insert(id) {
+                family.push(id);
+            }
+        }
+        next += 1;
+    }
+    family.split_off(1)
+}
+
+fn parent(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name between brackets may hold spaces; state and parent come behind it.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn is_running(id: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
+    !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+}

@@ -1,0 +1,125 @@
+//! The product: an edge and the backend behind it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    backend::{Backend, BackendOptions},
+    edge::{Edge, EdgeOptions},
+    readiness, signing_key,
+};
+
+/// From both having started to the edge reaching the backend.
+const READY_BOUND: Duration = Duration::from_mins(1);
+
+/// How long the backend may finish what it does when it is told to end.
+const END_BOUND: Duration = Duration::from_secs(40);
+
+/// How to start the product. The default is one of its own: free ports, a fresh key, no telemetry, the demo provider.
+#[derive(Clone, Default)]
+pub struct StackOptions {
+    /// The key that both share; default a fresh one. With the user's configuration of the edge, the one in `.dev.vars`.
+    pub signing_key: Option<String>,
+    /// Base URL of what stands in for OpenAI, `http://…/v1`.
+    pub upstream: Option<String>,
+    /// Where the backend sends telemetry.
+    pub backend_otlp: Option<OtlpTarget>,
+    /// Where the edge sends telemetry (always OTLP/HTTP).
+    pub edge_otlp: Option<String>,
+    /// More for the backend; what is said here wins.
+    pub backend: BackendOptions,
+    /// More for the edge; what is said here wins.
+    pub edge: EdgeOptions,
+}
+
+/// An OTLP endpoint and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct OtlpTarget {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`
+    pub endpoint: String,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`: `grpc` or `http/protobuf`.
+    pub protocol: &'static str,
+}
+
+/// A running edge and backend. Dropping it kills both.
+pub struct Stack {
+    /// The edge.
+    pub edge: Arc<Edge>,
+    /// The backend.
+    pub backend: Arc<Backend>,
+    /// The key that both share, `<id>:<secret>`.
+    pub signing_key: String,
+}
+
+impl Stack {
+    /// Starts both and waits until the edge's `/readyz` says that it reaches the backend.
+    pub async fn start(options: StackOptions) -> Result<Self> {
+        let signing_key = match options.signing_key {
+            Some(key) => key,
+            None => signing_key::fresh("test")?,
+        };
+        let backend =
+            start_backend(&signing_key, options.upstream.as_deref(), options.backend_otlp.as_ref(), options.backend)
+                .await?;
+        let mut edge = options.edge;
+        let mut vars = vec![("BACKEND_ORIGIN".to_owned(), format!("http://{}", backend.service()))];
+        if !edge.users_configuration {
+            // Otherwise it stands in `.dev.vars`, and not on a command line that every user of the machine can read.
+            vars.push(("EDGE_SIGNING_KEY".to_owned(), signing_key.clone()));
+        }
+        if let Some(endpoint) = options.edge_otlp {
+            vars.push(("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint));
+        }
+        vars.retain(|(name, _)| !edge.vars.iter().any(|(given, _)| given == name));
+        edge.vars.extend(vars);
+        let edge = Edge::start(edge).await?;
+        let ready = readiness::wait_until_ready(edge.address(), "/readyz", READY_BOUND).await;
+        ready.with_context(|| {
+            let (edge, backend) = (edge.process().log().tail(20), backend.process().log().tail(20));
+            format!("the edge does not reach the backend.\nThe edge's log ends:\n{edge}The backend's:\n{backend}")
+        })?;
+        Ok(Self { edge: Arc::new(edge), backend: Arc::new(backend), signing_key })
+    }
+
+    /// Ends both: first the backend, which may finish its answers through the edge.
+    pub async fn terminate(&self) {
+        self.backend.terminate(END_BOUND).await;
+        self.edge.terminate().await;
+    }
+
+    /// Kills both at once.
+    pub async fn kill(&self) {
+        tokio::join!(self.backend.kill(), self.edge.process().kill());
+    }
+}
+
+/// Starts a backend that believes an edge with `signing_key`.
+pub async fn start_backend(
+    signing_key: &str,
+    upstream: Option<&str>,
+    otlp: Option<&OtlpTarget>,
+    mut options: BackendOptions,
+) -> Result<Backend> {
+    let mut env =
+        vec![("GOBLIN_EDGE__SIGNING_KEYS", signing_key.to_owned()), ("GOBLIN_EDGE__SIGNATURE", "required".to_owned())];
+    if !options.users_configuration {
+        // Tests want the demo's answers, not its pace.
+        env.push(("GOBLIN_PROVIDERS__DEMO__TOKEN_INTERVAL", "1ms".to_owned()));
+    }
+    if let Some(upstream) = upstream {
+        env.push(("GOBLIN_PROVIDERS__OPENAI__BASE_URL", upstream.to_owned()));
+        env.push(("GOBLIN_PROVIDERS__OPENAI__API_KEY", "sk-of-the-tests".to_owned()));
+    }
+    if let Some(otlp) = otlp {
+        env.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.clone()));
+        env.push(("OTEL_EXPORTER_OTLP_PROTOCOL", otlp.protocol.to_owned()));
+        // Milliseconds; the default of five seconds would be the time of every test that looks at spans.
+        env.push(("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()));
+    }
+    let mut all: Vec<_> = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // The later of two wins.
+    all.append(&mut options.env);
+    options.env = all;
+    Backend::start(options).await
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask dev`: the product on this machine.
+
+use std::{env, process::ExitCode, sync::Arc};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use goblin_tests::{
+    backend::BackendOptions,
+    edge::EdgeOptions,
+    process::{LineSink, Process},
+    stack::{Stack, StackOptions},
+    workspace,
+};
+
+use crate::{
+    build_edge,
+    dev_vars::DevVars,
+    interrupt::Interrupt,
+    ports,
+    progress::{self, say},
+};
+
+/// Where things listen on 127.0.0.1; a taken port means the next free one.
+#[derive(Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
+pub(crate) struct DevOptions {
+    /// Port of the edge, which is the public URL.
+    #[arg(long, default_value_t = 8787)]
+    edge_port: u16,
+    /// Port of the backend's service listener.
+    #[arg(long, default_value_t = 8080)]
+    backend_port: u16,
+    /// Port of the backend's operations listener (metrics, administration).
+    #[arg(long, default_value_t = 9464)]
+    operations_port: u16,
+}
+
+/// Passed on to the edge, which sees no environment; the backend inherits ours.
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// Sets up, builds and runs both until a signal comes.
+pub(crate) async fn run(options: DevOptions) -> Result<ExitCode> {
+    let mut interrupt = Interrupt::listen()?;
+    let stack = tokio::select! {
+        stack = start(&options) => stack?,
+        // What was started is killed as it is dropped.
+        () = interrupt.next() => return Ok(ExitCode::SUCCESS),
+    };
+    introduce(&stack);
+    tokio::select! {
+        () = interrupt.next() => end(&stack, interrupt).await,
+        result = died("the backend", stack.backend.process()) => { stack.kill().await; result? }
+        result = died("the edge", stack.edge.process()) => { stack.terminate().await; result? }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(options: &DevOptions) -> Result<Stack> {
+    build_edge::run().await?;
+    let mut build = workspace::command("cargo");
+    build.args(["build", "--package", "goblin-backend"]);
+    progress::run("building the backend", "build-backend", build).await?;
+    let dev_vars = DevVars::ensure(&workspace::root().join(".dev.vars"))?;
+
+    let edge_port = ports::free_from(options.edge_port, "the edge", &[])?;
+    let service_port = ports::free_from(options.backend_port, "the backend", &[edge_port])?;
+    let taken = [edge_port, service_port];
+    let operations_port = ports::free_from(options.operations_port, "the backend's operations listener", &taken)?;
+
+    let mut vars = Vec::new();
+    // What .dev.vars says is meant for the edge alone and goes first: the two may speak different protocols.
+    if let (Ok(endpoint), None) = (env::var(OTLP_ENDPOINT), dev_vars.get(OTLP_ENDPOINT)) {
+        vars.push((OTLP_ENDPOINT.to_owned(), endpoint));
+    }
+    say("starting the backend and the edge …");
+    Stack::start(StackOptions {
+        signing_key: Some(dev_vars.signing_key()?),
+        backend: BackendOptions {
+            service: Some(([127, 0, 0, 1], service_port).into()),
+            operations: Some(([127, 0, 0, 1], operations_port).into()),
+            users_configuration: true,
+            sink: Some(prefixed("backend")),
+            ..BackendOptions::default()
+        },
+        edge: EdgeOptions { port: Some(edge_port), vars, users_configuration: true, sink: Some(prefixed("edge   ")) },
+        ..StackOptions::default()
+    })
+    .await
+}
+
+/// What one needs to know to use it. On standard output, so that it can be told from the logs.
+fn introduce(stack: &Stack) {
+    let chat = |flags: &str, more: &str| {
+        let url = stack.edge.url("/v1/chat/completions");
+        let message = r#"{"role":"user","content":"Hello, goblin!"}"#;
+        let body = format!(r#"{{"model":"goblin-demo",{more}"messages":[{message}]}}"#);
+        format!("curl {flags} {url} -H 'content-type: application/json' -d '{body}'")
+    };
+    println!();
+    println!("The edge (the public URL)         {}", stack.edge.url(""));
+    println!("The backend, service listener     http://{}", stack.backend.service());
+    println!("The backend, operations listener  http://{}", stack.backend.operations());
+    println!();
+    println!("Try it:");
+    println!("{}", chat("-sS", ""));
+    println!("{}", chat("-sSN", r#""stream":true,"#));
+    println!();
+    println!("Ctrl-C ends it.");
+}
+
+async fn end(stack: &Stack, mut interrupt: Interrupt) {
+    say("ending; open answers may finish, another Ctrl-C cuts them off …");
+    tokio::select! {
+        () = stack.terminate() => {}
+        () = interrupt.next() => stack.kill().await,
+    }
+    say("✓ all ended");
+}
+
+async fn died(name: &str, process: &Process) -> Result<()> {
+    let status = process.exited().await;
+    bail!("{name} ended by itself ({status}). The end of its log:\n{}", process.log().tail(40))
+}
+
+fn prefixed(name: &'static str) -> LineSink {
+    Arc::new(move |line| eprintln!("{name} │ {line}"))
+}
