@@ -50,7 +50,8 @@ fn parse(text: &str) -> Result<Run> {
     let per_second = after("Requests/sec:").context("no rate")?.parse()?;
     let requests = text.split(" requests in").next().and_then(|head| head.split_whitespace().last());
     let requests = requests.context("no count")?.parse()?;
-    let p50_ms = millis(after("50%").context("no median")?).context("no median")?;
+    let median = text.lines().find_map(|line| line.trim_start().strip_prefix("50% "));
+    let p50_ms = median.and_then(|text| millis(text.trim())).context("no median")?;
     Ok(Run { per_second, requests, p50_ms })
 }
 

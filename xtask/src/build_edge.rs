@@ -14,6 +14,9 @@ use crate::{
     rust_parts,
 };
 
+/// How `worker-build` is called; the profile stands in the workspace's Cargo.toml.
+const ARGUMENTS: [&str; 3] = ["--profile", "wasm", "edge"];
+
 /// Variables with which the user names tools of their own.
 const TOOL_VARIABLES: [&str; 3] = ["WASM_BINDGEN_BIN", "WASM_OPT_BIN", "ESBUILD_BIN"];
 
@@ -33,7 +36,7 @@ pub(crate) async fn run() -> Result<()> {
     }
     install_tools().await?;
     let mut build = workspace::command(worker_build().path()?);
-    build.args(["--profile", "wasm", "edge"]);
+    build.args(ARGUMENTS);
     // Its own stack trace says nothing about the edge.
     build.env("RUST_BACKTRACE", "0");
     let bindgen_version = pins::wasm_bindgen()?;
@@ -85,6 +88,7 @@ async fn fingerprint() -> Result<String> {
         fingerprint.files(path, &[])?;
     }
     fingerprint.value("worker-build", pins::WORKER_BUILD.as_bytes());
+    fingerprint.value("arguments", ARGUMENTS.join(" ").as_bytes());
     let compiler = workspace::command("rustc").arg("-vV").output().await;
     let compiler = compiler.context("rustc cannot be run: install Rust with rustup (rustup.rs)")?;
     fingerprint.value("rustc", &compiler.stdout);
