@@ -170,7 +170,10 @@ async fn every_log_line_of_a_request_names_its_trace(shared: &SharedStack) {
     let failed = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
     let mut streamed = client::demo_chat("A canary in a prompt");
     streamed["stream"] = true.into();
-    let streamed = client::chat(shared.edge(), &streamed).await;
+    let streamed = client::post(shared.edge(), "/v1/chat/completions", &streamed).header("x-request-id", "of-a-client");
+    let streamed = streamed.send().await.unwrap();
+    let streamed_id = client::header(&streamed, "x-request-id").unwrap();
+    assert_ne!(streamed_id, "of-a-client", "a client's own id is never adopted");
     for answer in [failed, streamed] {
         let (trace, request_id) = (client::trace_id(&answer), client::header(&answer, "x-request-id").unwrap());
         answer.bytes().await.unwrap();
@@ -187,6 +190,8 @@ async fn every_log_line_of_a_request_names_its_trace(shared: &SharedStack) {
         }
         let of_trace = backend.logs().iter().filter(|line| line["trace_id"] == trace.as_str()).count();
         assert_eq!(of_trace, lines.len(), "the same lines by either id");
+        let noted = lines.iter().any(|line| line["client_request_id"] == "of-a-client");
+        assert_eq!(noted, request_id == streamed_id, "a client's own id is logged");
     }
 }
 
