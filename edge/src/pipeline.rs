@@ -23,7 +23,7 @@ use crate::{
     preflight::{self, Endpoint},
     refusal::{OwnAnswer, Refusal},
     route,
-    telemetry::{Forwarded, Interval, RequestRecord},
+    telemetry::{Ending, Forwarded, Interval, RequestRecord},
 };
 
 /// Answers one request. Only a fault of the runtime itself is an error.
@@ -49,7 +49,9 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
     let outcome = handle(&incoming, config, &facts, &identity, start, &mut progress).await;
     let (mut answer, refusal) = match outcome {
         Ok(answer) => (answer, None),
-        Err(refusal) => {
+        // Nobody reads it.
+        Err(Stopped::ClientLeft) => (Answer::client_left(), None),
+        Err(Stopped::Refused(refusal)) => {
             if refusal.error.code.status() >= 500 {
                 console::error(&identity, refusal.cause.as_deref().unwrap_or(&refusal.error.message));
             }
@@ -59,10 +61,11 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
     };
     if let (Some(otlp), Some(told)) = (config.otlp.clone(), told) {
         let status = answer.status();
+        let left_early = status == Answer::CLIENT_LEFT;
         let ended = answer.watch_end(&incoming);
         let authority = config.backend_origin.split_once("://").map_or("", |(_, rest)| rest).to_owned();
         incoming.afterwards(async move {
-            let ending = ended.await;
+            let ending = if left_early { Ending::ClientLeft } else { ended.await };
             let end = platform::now();
             let forwarded = progress.forwarded_at.map(|start| Forwarded {
                 interval: Interval { start, end },
@@ -101,7 +104,7 @@ async fn handle(
     identity: &Identity,
     start: f64,
     progress: &mut Progress,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, Stopped> {
     let endpoint = preflight::check(facts, config.body_limit)?;
     if endpoint == Endpoint::Healthz {
         let body = if facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
@@ -116,16 +119,40 @@ async fn handle(
         (None, None)
     };
 
-    let head = forward::outgoing_head(config, facts, identity, plan.as_ref(), platform::unix_millis(start) / 1_000);
-    progress.forwarded_at = Some(platform::now());
-    let answer = incoming.forward(&head, body, config).await.map_err(refuse)?;
+    // Signed as it goes out: an upload may have taken longer than the backend lets a signature live.
+    let forwarded_at = platform::now();
+    let unix_seconds = platform::unix_millis(forwarded_at) / 1_000;
+    let head = forward::outgoing_head(config, facts, identity, plan.as_ref(), unix_seconds);
+    progress.forwarded_at = Some(forwarded_at);
+    let answer = incoming.forward(&head, body, config).await?;
     progress.backend_status = Some(answer.status());
     let timing = timing(identity, start).append(&answer.server_timing()).into_value();
     Ok(answer.adopt(identity.request_id, &timing))
 }
 
-fn refuse(error: BackendError) -> Refusal {
+/// Why a request has no answer of the backend.
+enum Stopped {
+    /// It is refused.
+    Refused(Refusal),
+    /// There is nobody to answer.
+    ClientLeft,
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<BackendError> for Stopped {
+    fn from(error: BackendError) -> Self {
+        refuse(error).map_or(Self::ClientLeft, Self::Refused)
+    }
+}
+
+fn refuse(error: BackendError) -> Option<Refusal> {
     let (code, message, cause) = match error {
+        BackendError::ClientLeft => return None,
         BackendError::Unreachable(cause) => {
             (ErrorCode::BackendUnreachable, "The service cannot be reached for now; try again shortly.", cause)
         }
@@ -136,7 +163,7 @@ fn refuse(error: BackendError) -> Refusal {
     };
     let error = ClientError::new(code, message);
     let error = if code == ErrorCode::BackendUnreachable { error.with_retry_after(5) } else { error };
-    Refusal { error, allow: None, cause: Some(format!("{}: {cause}", code.as_str())) }
+    Some(Refusal { error, allow: None, cause: Some(format!("{}: {cause}", code.as_str())) })
 }
 
 fn timing(identity: &Identity, start: f64) -> ServerTiming {

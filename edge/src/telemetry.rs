@@ -133,7 +133,7 @@ fn client_span(record: &RequestRecord<'_>, forwarded: &Forwarded) -> Span {
     attributes.extend(forwarded.status.map(|status| number("http.response.status_code", status)));
     let status_code = forwarded.status.map(|status| status.to_string()).unwrap_or_default();
     let error = match forwarded.status {
-        None => Some(record.refusal.unwrap_or("backend_unreachable")),
+        None => record.refusal.or(record.ending.error_type()).or(Some("backend_unreachable")),
         Some(400..) => Some(status_code.as_str()),
         Some(_) => record.ending.error_type(),
     };
@@ -290,6 +290,13 @@ mod tests {
         left.ending = Ending::ClientLeft;
         let left = spans(&left);
         assert_eq!((left[0].status.is_some(), left[1].status.is_some()), (false, true));
+
+        let mut early = record(&identity);
+        (early.status, early.ending) = (499, Ending::ClientLeft);
+        early.forwarded = early.forwarded.map(|forwarded| Forwarded { status: None, ..forwarded });
+        let early = spans(&early);
+        assert_eq!(early[0].status, None, "leaving before the head is no failure of the server either");
+        assert_eq!(value(&early[1], "error.type"), Some(&Value::StringValue("client_left".into())));
 
         let mut refused = record(&identity);
         (refused.status, refused.refusal, refused.forwarded) = (415, Some("unsupported_media_type"), None);

@@ -3,7 +3,7 @@
 //! Edge and backend read a body with this one function, so that neither accepts what the other refuses. Everything
 //! else in the body is passed over, and stays as it is on its way to the provider.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ struct Wire<'a> {
     #[serde(default)]
     stream: Option<bool>,
     #[serde(default)]
-    stream_options: Option<StreamOptions>,
+    stream_options: Option<Object<StreamOptions>>,
     #[serde(default)]
     messages: Option<AtLeastOne>,
 }
@@ -40,6 +40,27 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 struct StreamOptions {
     #[serde(default)]
     include_usage: Option<bool>,
+}
+
+/// An object and nothing else: the derived readers of structs also take arrays, member by member.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
 }
 
 /// Whether a list has a first member; the members themselves are passed over.
@@ -75,7 +96,7 @@ pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
         let message = format!("The body is nested more than {depth} levels deep; flatten it.");
         return Err(ClientError::new(ErrorCode::InvalidJson, message));
     }
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
+    let Object(wire): Object<Wire<'_>> = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         if error.is_data() {
             // Serde's text may repeat the value, which may be anything; the place is enough.
@@ -93,7 +114,7 @@ pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
     Ok(ChatFacts {
         model,
         stream: wire.stream.unwrap_or(false),
-        include_usage: wire.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+        include_usage: wire.stream_options.and_then(|Object(options)| options.include_usage).unwrap_or(false),
     })
 }
 
@@ -154,10 +175,12 @@ mod tests {
     fn wrong_types_and_broken_json_are_told_apart() {
         assert_eq!(code(r#"{"model":7,"messages":[{}]}"#).0, "invalid_field");
         assert_eq!(code(r#"{"model":"m","messages":[{}],"stream":"yes"}"#).0, "invalid_field");
-        for broken in ["", "{", "[]x", "\u{feff}{}", r#"{"model":"m""#] {
+        for broken in ["", "{", "{}x", "\u{feff}{}", r#"{"model":"m""#] {
             assert_eq!(code(broken).0, "invalid_json", "{broken}");
         }
-        assert_eq!(code("[1]").0, "invalid_field");
+        for array in [r#"["auto",false,null,[{}]]"#, r#"{"model":"m","messages":[{}],"stream_options":[]}"#] {
+            assert_eq!(code(array).0, "invalid_field", "{array}");
+        }
     }
 
     #[test]

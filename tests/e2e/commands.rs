@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, process::Command};
 
 use crate::{
     shared_stack::{SharedStack, shared},
-    suite::{Suite, tests},
+    suite::{Outcome, Suite, skip, tests},
 };
 
 pub(crate) fn register(suite: &mut Suite) {
@@ -30,7 +30,10 @@ async fn deploying_bundles_without_an_account(_: &SharedStack) {
     assert!(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wasm")), "{paths:?}");
 }
 
-async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) {
+async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) -> Outcome {
+    if !cfg!(target_os = "linux") {
+        return skip("it looks for left-over processes in /proc, which only Linux has");
+    }
     // Whoever listens on the usual ports meanwhile: dev finds others and says so.
     let mut taken = Vec::new();
     for port in [8787, 8080, 9464] {
@@ -69,6 +72,7 @@ async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) {
     assert!(status.success(), "{status}\n{}", dev.log().tail(20));
     let left: Vec<_> = family.iter().filter(|id| is_running(**id)).collect();
     assert!(left.is_empty(), "still running: {left:?}");
+    Outcome::Passed
 }
 
 /// Ids of all processes below `root`, by /proc.

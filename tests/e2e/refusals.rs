@@ -44,6 +44,7 @@ async fn what_cannot_be_served_says_why(shared: &SharedStack) {
         ("POST", chat, json, "{\"model\":", (400, "invalid_json")),
         ("POST", chat, json, &deep, (400, "invalid_json")),
         ("POST", chat, json, "{}", (400, "invalid_field")),
+        ("POST", chat, json, r#"["auto",false,null,[{}]]"#, (400, "invalid_field")),
         ("POST", chat, json, r#"{"model":"auto"}"#, (400, "invalid_field")),
         ("POST", chat, json, r#"{"model":"gpt-9","messages":[{}]}"#, (422, "model_not_found")),
     ] {
@@ -141,6 +142,8 @@ async fn what_a_provider_answers_wrongly_is_told_without_its_internals(shared: &
         (Script::error(401, "Incorrect API key provided: sk-canary", &[]), (502, "provider_failed")),
         (Script::error(500, "stack trace of sk-canary", &[]), (502, "provider_failed")),
         (Script::error(302, "moved", &[("location", "http://127.0.0.1:1/")]), (502, "provider_failed")),
+        (Script::error(404, "The model `internal-name` does not exist", &[]), (502, "provider_failed")),
+        (Script::error(413, "too large", &[]), (413, "body_too_large")),
         (Script::HangUp, (502, "provider_failed")),
         (garbage(), (502, "provider_failed")),
         (Script::error(429, "slow down", &[("retry-after", "7")]), (503, "provider_overloaded")),

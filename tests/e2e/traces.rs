@@ -1,9 +1,11 @@
 //! One trace from the client to the provider, and the log lines that belong to it.
 
+use std::collections::HashSet;
+
 use goblin_tests::{
     otlp_sink::{Span, SpanKind, SpanStatus, dump},
     stack::{OtlpTarget, Stack, StackOptions},
-    upstream::Script,
+    upstream::{Script, Upstream},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -163,36 +165,50 @@ async fn a_failed_request_fails_in_the_spans_that_failed(shared: &SharedStack) {
         assert_eq!(chain[3].attributes["error.type"], "500");
         assert_eq!(chain[2].attributes["http.response.status_code"], 502);
     }
+    // What the client did wrong fails where the provider says so, and nowhere else.
+    let scenario = shared.upstream.script(Script::error(400, "no such voice", &[]));
+    let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+    assert_eq!(answer.status(), 400);
+    let trace = client::trace_id(&answer);
+    let spans = spans_of(shared, &trace, 4).await;
+    let failed: Vec<bool> = chain(&spans).iter().map(|span| span.status != SpanStatus::Unset).collect();
+    assert_eq!(failed, [false, true, false, true], "the CLIENT spans, as OpenTelemetry wants: {}", dump(&spans));
 }
 
-async fn every_log_line_of_a_request_names_its_trace(shared: &SharedStack) {
-    let scenario = shared.upstream.script(Script::error(500, "boom of a secret provider", &[]));
-    let failed = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+async fn every_log_line_of_a_request_names_its_trace(_: &SharedStack) {
+    // A backend of its own, so that every line after its start belongs to a request of this test.
+    let upstream = Upstream::start().await.unwrap();
+    let options = StackOptions { upstream: Some(upstream.base_url()), ..StackOptions::default() };
+    let stack = Stack::start(options).await.unwrap();
+    let before = stack.backend.logs().len();
+
+    let scenario = upstream.script(Script::error(500, "boom of a secret provider", &[]));
+    let failed = client::chat(stack.edge.address(), &scenario.chat("gpt-4o-mini", json!({}))).await;
     let mut streamed = client::demo_chat("A canary in a prompt");
     streamed["stream"] = true.into();
-    let streamed = client::post(shared.edge(), "/v1/chat/completions", &streamed).header("x-request-id", "of-a-client");
-    let streamed = streamed.send().await.unwrap();
-    let streamed_id = client::header(&streamed, "x-request-id").unwrap();
-    assert_ne!(streamed_id, "of-a-client", "a client's own id is never adopted");
+    let streamed = client::post(stack.edge.address(), "/v1/chat/completions", &streamed);
+    let streamed = streamed.header("x-request-id", "of-a-client").send().await.unwrap();
+    let mut expected = HashSet::new();
     for answer in [failed, streamed] {
-        let (trace, request_id) = (client::trace_id(&answer), client::header(&answer, "x-request-id").unwrap());
+        expected.insert((client::header(&answer, "x-request-id").unwrap(), client::trace_id(&answer)));
         answer.bytes().await.unwrap();
-        let backend = &shared.stack.backend;
-        let is_of_request = |line: &Value| line.to_string().contains(&request_id);
-        // The line at the end of the request comes last.
-        backend.wait_for_log(|line| is_of_request(line) && line["outcome"].is_string()).await.unwrap();
-        let lines: Vec<Value> = backend.logs().into_iter().filter(is_of_request).collect();
-        for line in &lines {
-            assert_eq!(line["trace_id"], trace.as_str(), "{line}");
-            assert_eq!(line["request_id"], request_id.as_str(), "{line}");
-            assert_eq!(line["span_id"].as_str().map(str::len), Some(16), "{line}");
-            assert!(!line.to_string().contains("canary"), "{line}");
-        }
-        let of_trace = backend.logs().iter().filter(|line| line["trace_id"] == trace.as_str()).count();
-        assert_eq!(of_trace, lines.len(), "the same lines by either id");
-        let noted = lines.iter().any(|line| line["client_request_id"] == "of-a-client");
-        assert_eq!(noted, request_id == streamed_id, "a client's own id is logged");
     }
+    for (request_id, _) in &expected {
+        // The line at the end of a request comes last.
+        let is_last = |line: &Value| line["request_id"] == request_id.as_str() && line["outcome"].is_string();
+        stack.backend.wait_for_log(is_last).await.unwrap();
+    }
+    let lines = stack.backend.logs().split_off(before);
+    assert!(lines.len() >= 3, "a failure and two ends: {lines:#?}");
+    for line in &lines {
+        let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("no {name} in {line}")).to_owned();
+        assert!(expected.contains(&(text("request_id"), text("trace_id"))), "{line}");
+        assert_eq!(text("span_id").len(), 16, "{line}");
+        assert!(!line.to_string().contains("canary"), "{line}");
+    }
+    let noted = |line: &&Value| line["client_request_id"] == "of-a-client";
+    assert_eq!(lines.iter().filter(noted).count(), 1, "a client's own id is logged, and not adopted");
+    stack.kill().await;
 }
 
 async fn server_timing_names_every_hop(shared: &SharedStack) {

@@ -1,11 +1,14 @@
 //! The backend believes the edge and nobody else.
 
+use std::time::Duration;
+
 use goblin_shared::{
     edge_signature::{SignedHead, SigningKey},
     headers::{GOBLIN_ATTEMPT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT},
     request_id::RequestId,
 };
 use reqwest::{Method, Response};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     client,
@@ -20,6 +23,7 @@ pub(crate) fn register(suite: &mut Suite) {
         a_genuine_signature_is_believed_once,
         wrong_old_and_altered_signatures_are_refused,
         a_clients_own_goblin_fields_never_reach_the_backend,
+        a_slow_upload_is_signed_when_it_goes_on,
     );
 }
 
@@ -156,4 +160,27 @@ async fn a_clients_own_goblin_fields_never_reach_the_backend(shared: &SharedStac
     let now = client::now().as_secs();
     let keys = [strict.key.parse().unwrap()];
     signed.verify(received.header(GOBLIN_EDGE_SIGNATURE).unwrap(), &keys, now, 60).unwrap();
+}
+
+async fn a_slow_upload_is_signed_when_it_goes_on(shared: &SharedStack) {
+    let strict = shared.strict().await;
+    let mut stream = TcpStream::connect(strict.edge.address()).await.unwrap();
+    let body = client::demo_chat("slowly").to_string();
+    let head = format!(
+        "POST {CHAT}?slowly=1 HTTP/1.1\r\nhost: edge\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let (first, rest) = body.split_at(10);
+    stream.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
+    // Signatures count whole seconds: the rest comes two of them later.
+    let begun = client::now().as_secs();
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    while client::now().as_secs() < begun + 2 {
+        look.tick().await;
+    }
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let received = strict.origin.wait_for_request(|request| request.uri.query() == Some("slowly=1")).await;
+    let signature = received.header(GOBLIN_EDGE_SIGNATURE).unwrap();
+    let time = signature.split(";t=").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!(time.parse::<u64>().unwrap() >= begun + 2, "signed before the upload was over: {signature}");
 }

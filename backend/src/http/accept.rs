@@ -74,7 +74,7 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     let mut ending = Ending {
         span: span.clone(),
         received,
-        method: head.method.to_string(),
+        method: known_method(&head.method).to_owned(),
         route,
         client_request_id: client_text(&head.headers, REQUEST_ID),
         is_probe,
@@ -113,9 +113,8 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
 
 /// The SERVER span. Its attributes are OpenTelemetry's for HTTP, besides ours; none says who the client is.
 fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span {
-    // Any other text could be a method, and the set of names must stay small.
-    let known = matches!(head.method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH");
-    let (method, name) = if known { (head.method.as_str(), head.method.as_str()) } else { ("_OTHER", "HTTP") };
+    let method = known_method(&head.method);
+    let name = if method == OTHER_METHOD { "HTTP" } else { method };
     let name = route.map_or_else(|| name.to_owned(), |route| format!("{name} {route}"));
     let host = head.headers.get(HOST).and_then(|value| value.to_str().ok());
     let host = host.and_then(|host| host.parse::<Authority>().ok());
@@ -127,7 +126,8 @@ fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span
         http.request.method = method,
         http.route = route,
         http.response.status_code = Empty,
-        url.path = head.uri.path().chars().take(CLIENT_TEXT).collect::<String>(),
+        // An unknown path may hold anything, and is left out, as at the edge.
+        url.path = route,
         url.scheme = "http",
         server.address = host.as_ref().map(Authority::host),
         server.port = host.as_ref().and_then(Authority::port_u16).map(i64::from),
@@ -137,6 +137,16 @@ fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span
         goblin.outcome = Empty,
         goblin.plan.dropped = Empty,
     )
+}
+
+const OTHER_METHOD: &str = "_OTHER";
+
+/// The method, if it is one of HTTP's: any other text could be one, and the set of names must stay small.
+fn known_method(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
+        _ => OTHER_METHOD,
+    }
 }
 
 /// The trace to continue.

@@ -68,9 +68,12 @@ impl From<ClientError> for Failure {
 impl From<ProviderError> for Failure {
     fn from(cause: ProviderError) -> Self {
         let error = match &cause {
-            ProviderError::Rejected { message, .. } => {
+            ProviderError::Rejected { status: 413, .. } => {
+                ClientError::new(ErrorCode::BodyTooLarge, "The provider finds the request too large; send less.")
+            }
+            ProviderError::Rejected { message, detail, .. } => {
                 let message = message.as_deref().unwrap_or("The provider calls the request invalid.");
-                ClientError::new(ErrorCode::InvalidRequest, message)
+                ClientError { param: detail.param.clone(), ..ClientError::new(ErrorCode::InvalidRequest, message) }
             }
             ProviderError::Overloaded { retry_after, .. } => {
                 let message = "The provider takes no more requests for now; try again later.";

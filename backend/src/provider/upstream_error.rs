@@ -36,7 +36,7 @@ pub(super) fn classify(status: u16, headers: &HeaderMap, body: &[u8]) -> Provide
     let envelope: Envelope<'_> = serde_json::from_slice(body).unwrap_or_default();
     let (message, detail) = envelope.error.map_or_else(Default::default, |error| read(error.get()));
     match status {
-        400 | 404 | 413 | 422 => ProviderError::Rejected { status, message, detail },
+        400 | 413 | 422 => ProviderError::Rejected { status, message, detail },
         401 | 403 => ProviderError::Unauthorized { status, detail },
         429 => ProviderError::Overloaded { retry_after: retry_after(headers), detail },
         _ => ProviderError::Status { status, detail },
@@ -79,8 +79,6 @@ pub(super) fn reported(body: &[u8]) -> Option<UpstreamDetail> {
     struct Wire<'a> {
         #[serde(borrow, default)]
         error: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        choices: Option<&'a RawValue>,
     }
     const MEMBER: &[u8] = b"\"error\"";
     // Answers are parsed a second time only when the word is in them at all.
@@ -88,7 +86,8 @@ pub(super) fn reported(body: &[u8]) -> Option<UpstreamDetail> {
         return None;
     }
     let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
-    wire.error.filter(|_| wire.choices.is_none()).map(|error| read(error.get()).1)
+    let error = wire.error.filter(|error| error.get() != "null")?;
+    Some(read(error.get()).1)
 }
 
 #[cfg(test)]
@@ -101,7 +100,7 @@ mod tests {
     #[test]
     fn statuses_are_sorted_by_fault() {
         let classify = |status| classify(status, &HeaderMap::new(), BODY);
-        for status in [400, 404, 413, 422] {
+        for status in [400, 413, 422] {
             let ProviderError::Rejected { message, detail, .. } = classify(status) else { panic!("{status}") };
             assert_eq!(message.as_deref(), Some("Unknown parameter: 'x'"));
             assert_eq!((detail.code.as_deref(), detail.param.as_deref()), (Some("7"), Some("x")));
@@ -109,7 +108,8 @@ mod tests {
         for status in [401, 403] {
             assert!(matches!(classify(status), ProviderError::Unauthorized { .. }), "{status}");
         }
-        for status in [302, 307, 402, 500, 503] {
+        // The path and the model are the gateway's choice, so that 404 is no fault of the client.
+        for status in [302, 307, 402, 404, 500, 503] {
             assert!(matches!(classify(status), ProviderError::Status { .. }), "{status}");
         }
     }

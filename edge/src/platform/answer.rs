@@ -32,6 +32,16 @@ extern "C" {
 pub(crate) struct Answer(Result<Response, JsValue>);
 
 impl Answer {
+    /// Status of a request whose client did not wait for its answer; for telemetry.
+    pub(crate) const CLIENT_LEFT: u16 = 499;
+
+    /// What is returned when nobody is there to read it.
+    pub(crate) fn client_left() -> Self {
+        let init = ResponseInit::new();
+        init.set_status(Self::CLIENT_LEFT);
+        Self(Response::new_with_opt_str_and_init(None, &init))
+    }
+
     /// An answer that the edge gives itself.
     pub(crate) fn own(own: &OwnAnswer) -> Self {
         let init = ResponseInit::new();

@@ -14,6 +14,8 @@ pub(crate) enum BackendError {
     Unreachable(String),
     /// No head of an answer in time.
     TimedOut,
+    /// The client has left before there was one.
+    ClientLeft,
 }
 
 impl From<JsValue> for BackendError {
@@ -35,7 +37,13 @@ pub(crate) async fn fetch(
     let patience = config.first_byte_timeout_ms;
     let answer = runtime::forward(original, &head.url, &head.remove_lines(), &head.set_lines(), body, patience, signal);
     let answer = JsFuture::from(answer).await?;
-    if answer.is_undefined() { Err(BackendError::TimedOut) } else { Ok(answer.unchecked_into()) }
+    if answer.is_undefined() {
+        Err(BackendError::TimedOut)
+    } else if answer.is_null() {
+        Err(BackendError::ClientLeft)
+    } else {
+        Ok(answer.unchecked_into())
+    }
 }
 
 /// The message of a thrown value.

@@ -66,9 +66,7 @@ async fn counted(request: &Request, limit: usize) -> Result<Body, Refusal> {
 }
 
 fn unreadable(error: &JsValue) -> Refusal {
-    let error = ClientError::new(
-        ErrorCode::InvalidJson,
-        format!("The body could not be read: {}.", super::backend::text(error)),
-    );
-    error.into()
+    let message = "The body could not be read to its end; send it again.";
+    let cause = Some(super::backend::text(error));
+    Refusal { cause, ..ClientError::new(ErrorCode::InvalidJson, message).into() }
 }

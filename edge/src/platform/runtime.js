@@ -8,7 +8,8 @@ export function facts(request) {
 }
 
 // Fetches `url` with the head of `original` but for `remove` and `set`, lists of names and of `name,value` lines.
-// Resolves with the answer's head, or with undefined when there is none within `patience` milliseconds.
+// Resolves with the answer's head, with undefined when there is none within `patience` milliseconds, with null when the
+// client has left before.
 //
 // `client`, the client's signal, is given where something holds the request after its client has left; then it ends the
 // fetch, and so does the end of patience. Otherwise the runtime drops the fetch with the request, which costs less.
@@ -35,6 +36,9 @@ export async function forward(original, url, remove, set, body, patience, client
     const answer = await Promise.race([fetch(request), patienceEnds]);
     if (answer === undefined) late?.abort();
     return answer;
+  } catch (error) {
+    if (client?.aborted) return null;
+    throw error;
   } finally {
     clearTimeout(timer);
   }

@@ -9,7 +9,7 @@ extern "C" {
     /// Method, URL, country, colo and header fields, a line each.
     pub(super) fn facts(request: &Request) -> String;
 
-    /// Resolves with a [`Response`], or with undefined when patience ended.
+    /// Resolves with a [`Response`], with undefined when patience ended, with null when the client has left.
     pub(super) fn forward(
         original: &Request,
         url: &str,
