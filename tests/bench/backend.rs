@@ -5,7 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use goblin_tests::{backend::BackendOptions, signing_key, stack::start_backend};
 
-use crate::{canned::Origin, rounds::Rounds, wrk};
+use crate::{
+    canned::Origin,
+    rounds::Rounds,
+    wrk::{self, Load},
+};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(4);
@@ -19,18 +23,18 @@ pub(crate) async fn measure(origin: &Origin) -> Result<String> {
     };
     let upstream = format!("http://{}/v1", origin.address);
     let backend = start_backend(&signing_key::fresh("bench")?, Some(&upstream), None, options).await?;
-    let targets = [origin.address, backend.service()].map(|address| format!("http://{address}/v1/chat/completions"));
+    let targets = [origin.address, backend.service()];
 
     let mut rates = [Rounds::default(), Rounds::default()];
     let mut medians = [Rounds::default(), Rounds::default()];
     let mut added = Rounds::default();
     for _ in 0..ROUNDS {
-        for (index, url) in targets.iter().enumerate() {
-            rates[index].push(wrk::run(url, 16, ROUND).await?.per_second);
+        for (index, address) in targets.into_iter().enumerate() {
+            rates[index].push(wrk::run(address, Load::Chat, 16, ROUND).await?.per_second);
         }
         let mut round = Vec::new();
-        for (index, url) in targets.iter().enumerate() {
-            let run = wrk::run(url, 1, ROUND).await?;
+        for (index, address) in targets.into_iter().enumerate() {
+            let run = wrk::run(address, Load::Chat, 1, ROUND).await?;
             medians[index].push(run.p50_ms);
             round.push(run.p50_ms);
         }

@@ -11,7 +11,7 @@ use crate::{
     canned::Origin,
     machine::processor_seconds,
     rounds::Rounds,
-    wrk::{self, Run},
+    wrk::{self, Load, Run},
 };
 
 const ROUNDS: usize = 7;
@@ -43,20 +43,9 @@ pub(crate) async fn measure(origin: &Origin) -> Result<String> {
         readiness::wait_until_ready(([127, 0, 0, 1], port).into(), "/healthz", PATIENCE).await?;
     }
 
-    let mut rates = [Rounds::default(), Rounds::default()];
-    let mut processor = [Rounds::default(), Rounds::default()];
-    let mut ratios = Rounds::default();
-    for _ in 0..ROUNDS {
-        let mut round = Vec::new();
-        for (index, port) in ports.into_iter().enumerate() {
-            let before = processor_seconds(workerd.id());
-            let Run { per_second, requests, .. } =
-                wrk::run(&format!("http://127.0.0.1:{port}/v1/chat/completions"), CONNECTIONS, ROUND).await?;
-            rates[index].push(per_second);
-            processor[index].push((processor_seconds(workerd.id()) - before) / requests * 1e6);
-            round.push(per_second);
-        }
-        ratios.push(round[1] / round[0]);
+    let mut tables = String::new();
+    for load in [Load::Chat, Load::Models] {
+        tables.push_str(&compare(&workerd, ports, load).await?);
     }
     workerd.kill().await;
 
@@ -65,18 +54,40 @@ pub(crate) async fn measure(origin: &Origin) -> Result<String> {
     gzip.write_all(&wasm)?;
     let gzipped = gzip.finish()?.len();
     Ok(format!(
-        "## Edge\n\n`workerd serve`, {CONNECTIONS} connections, {ROUNDS} interleaved rounds of {} s, chat requests of {} bytes, no telemetry endpoint.\n\n\
-         | | requests/s | processor time of workerd per request, µs |\n|---|---|---|\n\
-         | JavaScript pass-through | {} | {} |\n| edge | {} | {} |\n| ratio of each round | {} | |\n\n\
-         WebAssembly: {} bytes, {gzipped} bytes gzipped.\n",
+        "## Edge\n\n`workerd serve`, {CONNECTIONS} connections, {ROUNDS} interleaved rounds of {} s, chat requests of {} bytes, no \
+         telemetry endpoint.\n\n{tables}WebAssembly: {} bytes, {gzipped} bytes gzipped.\n",
         ROUND.as_secs(),
         crate::canned::REQUEST.len(),
+        wasm.len(),
+    ))
+}
+
+/// Both workers under the same load, in turns.
+async fn compare(workerd: &Process, ports: [u16; 2], load: Load) -> Result<String> {
+    let mut rates = [Rounds::default(), Rounds::default()];
+    let mut processor = [Rounds::default(), Rounds::default()];
+    let mut ratios = Rounds::default();
+    for _ in 0..ROUNDS {
+        let mut round = Vec::new();
+        for (index, port) in ports.into_iter().enumerate() {
+            let before = processor_seconds(workerd.id());
+            let address = ([127, 0, 0, 1], port).into();
+            let Run { per_second, requests, .. } = wrk::run(address, load, CONNECTIONS, ROUND).await?;
+            rates[index].push(per_second);
+            processor[index].push((processor_seconds(workerd.id()) - before) / requests * 1e6);
+            round.push(per_second);
+        }
+        ratios.push(round[1] / round[0]);
+    }
+    Ok(format!(
+        "| {} | requests/s | processor time of workerd per request, µs |\n|---|---|---|\n\
+         | JavaScript pass-through | {} | {} |\n| edge | {} | {} |\n| ratio of each round | {} | |\n\n",
+        load.name(),
         rates[0].show(0),
         processor[0].show(0),
         rates[1].show(0),
         processor[1].show(0),
         ratios.show(2),
-        wasm.len(),
     ))
 }
 

@@ -1,6 +1,6 @@
 //! The load: wrk, as Debian and Homebrew package it.
 
-use std::{fs, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
@@ -25,15 +25,42 @@ pub(crate) async fn ensure() -> Result<()> {
     Ok(())
 }
 
-/// Sends chat requests over so many connections for so long.
-pub(crate) async fn run(url: &str, connections: u32, duration: Duration) -> Result<Run> {
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// `POST /v1/chat/completions`
+    Chat,
+    /// `GET /v1/models`
+    Models,
+}
+
+impl Load {
+    /// Method and path.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "POST /v1/chat/completions",
+            Self::Models => "GET /v1/models",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        self.name().split_once(' ').map_or("/", |(_, path)| path)
+    }
+}
+
+/// Sends requests over so many connections for so long.
+pub(crate) async fn run(address: SocketAddr, load: Load, connections: u32, duration: Duration) -> Result<Run> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("post.lua");
-    let lua = format!(
-        "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{}]==]\n",
-        canned::REQUEST
-    );
+    let lua = match load {
+        Load::Chat => format!(
+            "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{}]==]\n",
+            canned::REQUEST
+        ),
+        Load::Models => String::new(),
+    };
     fs::write(&script, lua)?;
+    let url = format!("http://{address}{}", load.path());
     let mut command = Command::new("wrk");
     command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", duration.as_secs()), "--latency", "-s"]);
     let output = command.arg(script).arg(url).output().await?;
