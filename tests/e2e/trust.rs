@@ -7,7 +7,12 @@ use goblin_shared::{
     headers::{GOBLIN_ATTEMPT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT},
     request_id::RequestId,
 };
+use goblin_tests::{
+    edge::{Edge, EdgeOptions},
+    signing_key,
+};
 use reqwest::{Method, Response};
+use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
@@ -24,6 +29,7 @@ pub(crate) fn register(suite: &mut Suite) {
         wrong_old_and_altered_signatures_are_refused,
         a_clients_own_goblin_fields_never_reach_the_backend,
         a_slow_upload_is_signed_when_it_goes_on,
+        an_edge_with_another_key_is_refused_under_one_request_id,
     );
 }
 
@@ -183,4 +189,19 @@ async fn a_slow_upload_is_signed_when_it_goes_on(shared: &SharedStack) {
     let signature = received.header(GOBLIN_EDGE_SIGNATURE).unwrap();
     let time = signature.split(";t=").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
     assert!(time.parse::<u64>().unwrap() >= begun + 2, "signed before the upload was over: {signature}");
+}
+
+async fn an_edge_with_another_key_is_refused_under_one_request_id(shared: &SharedStack) {
+    let key = signing_key::fresh("test").unwrap();
+    let vars = [("BACKEND_ORIGIN", format!("http://{}", shared.backend())), ("EDGE_SIGNING_KEY", key)];
+    let vars = vars.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let edge = Edge::start(EdgeOptions { vars, ..EdgeOptions::default() }).await.unwrap();
+    let answer = client::chat(edge.address(), &client::demo_chat("Hello")).await;
+    // The ids of head and body are compared in there.
+    let (status, code, request_id) = client::error(answer).await;
+    assert_eq!((status, code.as_str()), (403, "edge_signature_invalid"));
+    let is_refusal = |line: &Value| line["request_id"] == request_id.as_str() && line["cause"].is_string();
+    let line = shared.stack.backend.wait_for_log(is_refusal).await.unwrap();
+    assert!(line["cause"].as_str().unwrap().contains("mismatch"), "{line}");
+    edge.terminate().await;
 }

@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use goblin_shared::{
-    headers::{REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE},
+    headers::{GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE},
     request_id::RequestId,
     server_timing::ServerTiming,
     trace_context::TraceContext,
@@ -27,7 +27,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use super::{
     answer_body::{AnswerBody, Ending},
-    edge_gate::{Admission, EdgeGate},
+    edge_gate::{Admission, EdgeGate, Refusal},
     errors, health,
     request_context::{LateFailure, RequestContext},
 };
@@ -57,7 +57,12 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     let admission = acceptance.gate.admit(&head, is_probe);
     let (request_id, through_edge) = match &admission {
         Admission::Edge(edge) => (edge.request_id, true),
-        Admission::Anybody | Admission::Refused(_) => (acceptance.ids.request_id(), false),
+        // Not believed, but told back: where edge and backend have different keys, the client's error, the edge's head
+        // and this log name the same request. A replay gets an id of its own, as it is another request.
+        Admission::Refused(Refusal::Signature(_)) => {
+            (claimed_id(&head.headers).unwrap_or_else(|| acceptance.ids.request_id()), false)
+        }
+        Admission::Refused(_) | Admission::Anybody => (acceptance.ids.request_id(), false),
     };
 
     let span = server_span(&head, route.as_deref(), request_id);
@@ -137,6 +142,11 @@ fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span
         goblin.outcome = Empty,
         goblin.plan.dropped = Empty,
     )
+}
+
+/// The id that an unbelieved request says it has, if it is one.
+fn claimed_id(headers: &HeaderMap) -> Option<RequestId> {
+    headers.get(GOBLIN_REQUEST_ID)?.to_str().ok()?.parse().ok()
 }
 
 const OTHER_METHOD: &str = "_OTHER";
