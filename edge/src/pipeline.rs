@@ -47,25 +47,24 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
 
     let mut progress = Progress::default();
     let outcome = handle(&incoming, config, &facts, &identity, start, &mut progress).await;
-    let (mut answer, refusal) = match outcome {
-        Ok(answer) => (answer, None),
+    let (mut answer, refusal, left) = match outcome {
+        Ok(answer) => (answer, None, false),
         // Nobody reads it.
-        Err(Stopped::ClientLeft) => (Answer::client_left(), None),
+        Err(Stopped::ClientLeft) => (Answer::client_left(), None, true),
         Err(Stopped::Refused(refusal)) => {
             if refusal.error.code.status() >= 500 {
                 console::error(&identity, refusal.cause.as_deref().unwrap_or(&refusal.error.message));
             }
             let timing = timing(&identity, start).into_value();
-            (Answer::own(&refusal.to_answer(identity.request_id, timing)), Some(refusal.error.code.as_str()))
+            (Answer::own(&refusal.to_answer(identity.request_id, timing)), Some(refusal.error.code.as_str()), false)
         }
     };
     if let (Some(otlp), Some(told)) = (config.otlp.clone(), told) {
         let status = answer.status();
-        let left_early = status == Answer::CLIENT_LEFT;
         let ended = answer.watch_end(&incoming);
         let authority = config.backend_origin.split_once("://").map_or("", |(_, rest)| rest).to_owned();
         incoming.afterwards(async move {
-            let ending = if left_early { Ending::ClientLeft } else { ended.await };
+            let ending = if left { Ending::ClientLeft } else { ended.await };
             let end = platform::now();
             let forwarded = progress.forwarded_at.map(|start| Forwarded {
                 interval: Interval { start, end },

@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, fs, time::Duration};
 
-use goblin_tests::{patience::PATIENCE, process::Process, workspace};
+use goblin_tests::{
+    backend::BackendOptions, patience::PATIENCE, process::Process, signing_key, stack::start_backend, workspace,
+};
 use serde_json::Value;
 use tokio::{net::TcpListener, process::Command};
 
@@ -12,7 +14,12 @@ use crate::{
 };
 
 pub(crate) fn register(suite: &mut Suite) {
-    tests!(suite, deploying_bundles_without_an_account, dev_prints_curl_lines_that_work_and_ends_everything,);
+    tests!(
+        suite,
+        deploying_bundles_without_an_account,
+        a_backend_without_a_free_port_says_so_and_fails,
+        dev_prints_curl_lines_that_work_and_ends_everything,
+    );
 }
 
 /// `cargo xtask dev` may have to build, on a machine that does other things at the same time.
@@ -28,6 +35,16 @@ async fn deploying_bundles_without_an_account(_: &SharedStack) {
     let paths: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(paths.iter().any(|path| path.ends_with("index.js")), "{paths:?}");
     assert!(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wasm")), "{paths:?}");
+}
+
+async fn a_backend_without_a_free_port_says_so_and_fails(_: &SharedStack) {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let options = BackendOptions { service: Some(address), ..BackendOptions::default() };
+    let key = signing_key::fresh("test").unwrap();
+    let Err(error) = start_backend(&key, None, None, options).await else { panic!("it listens on a taken port") };
+    let said = format!("{error:#}");
+    assert!(said.contains("exit status: 1") && said.contains(&address.to_string()), "{said}");
 }
 
 async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) -> Outcome {

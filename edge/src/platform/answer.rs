@@ -32,8 +32,8 @@ extern "C" {
 pub(crate) struct Answer(Result<Response, JsValue>);
 
 impl Answer {
-    /// Status of a request whose client did not wait for its answer; for telemetry.
-    pub(crate) const CLIENT_LEFT: u16 = 499;
+    /// Status of a request whose client did not wait for its answer; only telemetry sees it.
+    const CLIENT_LEFT: u16 = 499;
 
     /// What is returned when nobody is there to read it.
     pub(crate) fn client_left() -> Self {
