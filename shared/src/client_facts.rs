@@ -5,6 +5,10 @@ use sfv::{BareItem, DictSerializer, Dictionary, KeyRef, ListEntry, Parser, Strin
 /// Facts that only the edge can see. Each is absent when the platform did not tell it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFacts {
+    /// Why the edge let it in, such as `api_key` or `anonymous`.
+    pub verdict: Option<String>,
+    /// Origin of an agent that proved its name by signature.
+    pub agent: Option<String>,
     /// ISO 3166-1 alpha-2 code of the country.
     pub country: Option<String>,
     /// IATA code of the Cloudflare location that took the request.
@@ -25,9 +29,14 @@ impl ClientFacts {
     #[must_use]
     pub fn to_field(&self) -> String {
         let mut dictionary = DictSerializer::new();
-        for (name, value) in
-            [("country", &self.country), ("colo", &self.colo), ("ray", &self.ray), ("address", &self.address)]
-        {
+        for (name, value) in [
+            ("verdict", &self.verdict),
+            ("agent", &self.agent),
+            ("country", &self.country),
+            ("colo", &self.colo),
+            ("ray", &self.ray),
+            ("address", &self.address),
+        ] {
             let Some(value) = value else { continue };
             if let (Ok(name), Ok(value)) = (KeyRef::from_str(name), StringRef::from_str(value)) {
                 dictionary.bare_item(name, value);
@@ -46,7 +55,14 @@ impl ClientFacts {
             },
             _ => None,
         };
-        Ok(Self { country: text("country"), colo: text("colo"), ray: text("ray"), address: text("address") })
+        Ok(Self {
+            verdict: text("verdict"),
+            agent: text("agent"),
+            country: text("country"),
+            colo: text("colo"),
+            ray: text("ray"),
+            address: text("address"),
+        })
     }
 }
 
@@ -67,7 +83,7 @@ mod tests {
 
     #[test]
     fn unknown_members_are_skipped() {
-        assert_eq!(ClientFacts::parse("verdict=human, colo=7"), Ok(ClientFacts::default()));
+        assert_eq!(ClientFacts::parse("score=human, colo=7"), Ok(ClientFacts::default()));
         assert_eq!(ClientFacts::parse("\"list\""), Err(InvalidClientFacts));
     }
 

@@ -54,6 +54,18 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    /// Another secret for another purpose, from which this one cannot be told.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.secret).unwrap_or_else(|_| unreachable!("any length is a key"));
+        mac.update(b"derive ");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({}:…)", self.id)

@@ -42,6 +42,14 @@ codes! {
     InvalidField = 400 "invalid_request_error" "invalid_field";
     /// The provider calls the request invalid.
     InvalidRequest = 400 "invalid_request_error" "invalid_request";
+    /// The credential is no API key that was issued here.
+    InvalidApiKey = 401 "invalid_request_error" "invalid_api_key";
+    /// Refused as a bot; the message names the rule.
+    BotRefused = 403 "permission_error" "bot_refused";
+    /// The client must solve Turnstile's challenge first.
+    ChallengeRequired = 403 "permission_error" "challenge_required";
+    /// Turnstile does not take the client's solution.
+    ChallengeFailed = 403 "permission_error" "challenge_failed";
     /// The request did not come through the edge, or was changed on the way.
     EdgeSignatureInvalid = 403 "permission_error" "edge_signature_invalid";
     /// No such path.
@@ -54,6 +62,8 @@ codes! {
     UnsupportedMediaType = 415 "invalid_request_error" "unsupported_media_type";
     /// No such model in the catalogue.
     ModelNotFound = 422 "invalid_request_error" "model_not_found";
+    /// More requests than the client may make.
+    RateLimitExceeded = 429 "rate_limit_error" "rate_limit_exceeded";
     /// A fault of the gateway itself.
     Internal = 500 "server_error" "internal_error";
     /// The gateway is set up wrongly; its log says how.
@@ -68,6 +78,8 @@ codes! {
     Overloaded = 503 "server_error" "overloaded";
     /// The gateway is ending.
     ShuttingDown = 503 "server_error" "shutting_down";
+    /// What decides on admission cannot be reached.
+    AdmissionUnavailable = 503 "server_error" "admission_unavailable";
     /// The edge cannot reach the backend.
     BackendUnreachable = 503 "server_error" "backend_unreachable";
     /// The backend did not answer in time.

@@ -26,3 +26,9 @@ pub const REQUEST_ID: &str = "x-request-id";
 pub const SERVER_TIMING: &str = "server-timing";
 /// Answered with 429 and 503: seconds to wait.
 pub const RETRY_AFTER: &str = "retry-after";
+/// Answered: what remains of a client's quotas, see [`crate::rate_limit`].
+pub const RATE_LIMIT: &str = "ratelimit";
+/// Answered: the quotas themselves.
+pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+/// From browsers: Turnstile's token. The edge uses it up and never forwards it.
+pub const TURNSTILE_TOKEN: &str = "x-turnstile-token";

@@ -1,8 +1,10 @@
-//! What edge and backend must agree on: header names, trace context, catalogue, plan, signature, error shape.
+//! What edge and backend must agree on: header names, trace context, API keys, catalogue, plan, signature, rate limits,
+//! error shape, metrics.
 //!
 //! Nothing here performs I/O, reads a clock, draws randomness or looks at the environment: all of that is handed in.
 //! That keeps the crate the same natively and in WebAssembly, and every decision in it testable by value.
 
+pub mod api_key;
 pub mod catalogue;
 pub mod chat_request;
 pub mod client_facts;
@@ -10,7 +12,9 @@ pub mod edge_signature;
 pub mod error_body;
 pub mod headers;
 pub mod limits;
+pub mod rate_limit;
 pub mod request_id;
 pub mod route;
 pub mod server_timing;
 pub mod trace_context;
+pub mod vocabulary;
