@@ -7,6 +7,7 @@ mod dev;
 mod dev_vars;
 mod exclusive;
 mod fingerprint;
+mod generate;
 mod interrupt;
 mod npm;
 mod pins;
@@ -42,6 +43,8 @@ enum Command {
     Bench,
     /// Install what the other commands need.
     Setup,
+    /// Write what is generated and committed: the edge's list of crawlers, from the npm package that keeps it.
+    Generate(generate::GenerateOptions),
     /// Build the Worker into edge/build, its tools included (the build command of wrangler.toml).
     BuildEdge,
 }
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
         Command::Test(options) => test::run(options).await,
         Command::Bench => bench::run().await,
         Command::Setup => until_interrupted(setup::run()).await,
+        Command::Generate(options) => until_interrupted(generate::run(options)).await,
         Command::BuildEdge => until_interrupted(build_edge::run()).await,
     };
     result.unwrap_or_else(|error| {
