@@ -2,6 +2,7 @@
 //!
 //! Everything but `pipeline` and `platform` is plain Rust on plain facts, and is tested natively.
 
+pub mod admit;
 pub mod config;
 pub mod facts;
 pub mod forward;

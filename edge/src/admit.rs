@@ -1,0 +1,3 @@
+//! Whether a request is let in.
+
+pub mod user_agent;
