@@ -1,3 +1,4 @@
-//! Whether a request is let in.
+//! Who may come in.
 
+pub mod key_directory;
 pub mod user_agent;
