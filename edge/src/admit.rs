@@ -1,4 +1,5 @@
 //! Who may come in.
 
 pub mod key_directory;
+pub mod message_signature;
 pub mod user_agent;
