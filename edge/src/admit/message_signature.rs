@@ -8,7 +8,7 @@
 //! - A line break in a value is a fault, as no runtime hands one on.
 
 mod query_parameter;
-mod structured_field;
+pub(super) mod structured_field;
 mod target_uri;
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! Structured fields (RFC 9651), as signatures read and write them.
 
-use sfv::{Dictionary, FieldType, InnerList, Item, List, ListEntry, ListSerializer, Parser};
+use std::convert::Infallible;
+
+use sfv::{
+    Dictionary, FieldType, InnerList, Item, KeyRef, List, ListEntry, ListSerializer, Parser,
+    visitor::{DictionaryVisitor, EntryVisitor},
+};
 
 /// The longest value that is parsed, in bytes; real ones have some hundreds. A signature may name many members of one
 /// field, and for each the field is parsed anew.
@@ -13,6 +18,16 @@ fn parser(value: &str) -> Option<Parser<'_>> {
 /// A dictionary. Of members with the same key the last one counts.
 pub(super) fn dictionary(value: &str) -> Option<Dictionary> {
     parser(value)?.parse_dictionary().ok()
+}
+
+/// A dictionary whose keys are labels, of which none may occur twice (RFC 9421 §4.1, §4.2).
+pub(crate) fn labelled(value: &str) -> Option<Dictionary> {
+    parser(value)?.parse_dictionary_with_visitor(Labels(Dictionary::new())).ok()
+}
+
+/// An item.
+pub(crate) fn item(value: &str) -> Option<Item> {
+    parser(value)?.parse_item().ok()
 }
 
 /// The value in its one strict form. What type a field has is not known here, so all three are tried: those that fit
@@ -46,9 +61,38 @@ pub(super) fn inner_list(list: &InnerList) -> String {
     serializer.finish().unwrap_or_default()
 }
 
+struct Labels(Dictionary);
+
+impl<'de> DictionaryVisitor<'de> for Labels {
+    type Out = Dictionary;
+    type Error = LabelTwice;
+
+    fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Self::Error> {
+        if self.0.contains_key(key) {
+            return Err(LabelTwice);
+        }
+        DictionaryVisitor::entry(&mut self.0, key).map_err(|never: Infallible| match never {})
+    }
+
+    fn finish(self) -> Result<Self::Out, Self::Error> {
+        Ok(self.0)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a label occurs twice")]
+struct LabelTwice;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_may_not_occur_twice() {
+        assert_eq!(labelled("a=1, b=2").unwrap().len(), 2);
+        assert!(labelled("a=1, a=1").is_none());
+        assert_eq!(dictionary("a=1, a=2").unwrap().len(), 1);
+    }
 
     #[test]
     fn strict_forms_are_found_whatever_the_type() {
@@ -73,7 +117,7 @@ mod tests {
     #[test]
     fn long_values_are_not_parsed() {
         let value = format!("\"{}\"", "x".repeat(BYTES - 2));
-        assert!(canonical(&value).is_some());
-        assert!(canonical(&format!("{value};a")).is_none());
+        assert!(item(&value).is_some());
+        assert!(item(&format!("{value};a")).is_none());
     }
 }
