@@ -5,7 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use goblin_shared::request_id::RequestId;
+use goblin_shared::{
+    api_key::{ApiKey, IssuerSecret},
+    request_id::RequestId,
+};
 
 use crate::ports::{Clock, Ids};
 
@@ -38,6 +41,13 @@ impl Ids for RandomIds {
         getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
         RequestId::new(self.clock.unix_millis(), &random)
     }
+}
+
+/// A fresh API key of the first issuer secret.
+pub(crate) fn mint_api_key(issuer: &IssuerSecret) -> ApiKey {
+    let mut random = [0; 48];
+    getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
+    ApiKey::mint(issuer, &random)
 }
 
 #[cfg(test)]

@@ -30,6 +30,20 @@ pub(crate) enum Command {
     Serve,
     /// Validate the configuration and show every value in effect, secrets masked
     CheckConfig,
+    /// API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// What to do with API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key that the edge lets pass and print it; it is shown only here
+    Create {
+        /// Print a JSON object with `id` and `key` instead of the key alone
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// The file that was named cannot be read.
@@ -70,5 +84,7 @@ mod tests {
         <CommandLine as clap::CommandFactory>::command().debug_assert();
         let line = CommandLine::parse_from(["goblin-backend", "--set", "a.b=1", "check-config", "--set", "c.d=2"]);
         assert_eq!(line.command(), Command::CheckConfig);
+        let line = CommandLine::parse_from(["goblin-backend", "keys", "create", "--json"]);
+        assert_eq!(line.command(), Command::Keys(KeysCommand::Create { json: true }));
     }
 }

@@ -20,6 +20,7 @@ mod value;
 use goblin_shared::catalogue::Catalogue;
 
 pub(crate) use self::{
+    auth::AuthConfig,
     edge::{EdgeConfig, SignatureMode},
     fault::ConfigFaults,
     log::{LogConfig, LogFormat},
@@ -62,7 +63,8 @@ impl Config {
         let service = ServiceConfig::read(&mut reader);
         let operations = OperationsConfig::read(&mut reader);
         let edge = EdgeConfig::read(&mut reader);
-        auth::read(&mut reader);
+        // Only commands use it so far; a fault in it is told all the same.
+        AuthConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
         let timeouts = TimeoutsConfig::read(&mut reader);
         let catalogue = catalogue::read(&mut reader);
@@ -148,7 +150,7 @@ mod tests {
             "service.bdy_limit (goblin.toml): no such setting; did you mean `service.body_limit`",
             "service.listne (GOBLIN_SERVICE__LISTNE): no such setting; did you mean `service.listen`",
             "service.shutdown_grace = 30 (GOBLIN_SERVICE__SHUTDOWN_GRACE): ",
-            "auth.mode = required (goblin.toml): API keys do not exist in this version",
+            "auth.mode = required (goblin.toml): the backend does not look keys up in this version",
             "log.level = [[[ (goblin.toml): ",
             "edge.signing_keys = *** (--set edge.signing_keys): ",
             "providers.opnai (GOBLIN_PROVIDERS__OPNAI__API_KEY): no such provider",

@@ -19,8 +19,8 @@ use clap::Parser;
 
 use crate::{
     ambient::SystemClock,
-    command_line::{Command, CommandLine},
-    config::Config,
+    command_line::{Command, CommandLine, KeysCommand},
+    config::{AuthConfig, Config, ConfigFaults},
     monitoring::Monitoring,
 };
 
@@ -34,19 +34,35 @@ fn main() -> ExitCode {
         }
     };
     let command = command_line.command();
-    let config = match command_line.inputs() {
-        Ok(inputs) => Config::load(&inputs),
+    let inputs = match command_line.inputs() {
+        Ok(inputs) => inputs,
         Err(error) => return refuse(&error),
     };
-    match (command, config) {
-        (_, Err(faults)) => refuse(&faults),
-        (Command::CheckConfig, Ok(config)) => {
+    match command {
+        Command::CheckConfig => with(Config::load(&inputs), |config| {
             println!("the configuration is valid");
             config.effective.iter().for_each(|value| println!("  {value}"));
             ExitCode::SUCCESS
-        }
-        (Command::Serve, Ok(config)) => serve(&config),
+        }),
+        Command::Keys(KeysCommand::Create { json }) => with(AuthConfig::load(&inputs), |auth| create_key(auth, json)),
+        Command::Serve => with(Config::load(&inputs), serve),
     }
+}
+
+fn with<T>(config: Result<T, ConfigFaults>, command: impl FnOnce(&T) -> ExitCode) -> ExitCode {
+    config.map_or_else(|faults| refuse(&faults), |config| command(&config))
+}
+
+fn create_key(auth: &AuthConfig, json: bool) -> ExitCode {
+    // Without one, the configuration would not have been valid.
+    let Some(issuer) = auth.issuer_secrets.first() else { return ExitCode::FAILURE };
+    let key = ambient::mint_api_key(issuer);
+    if json {
+        println!("{}", serde_json::json!({ "id": key.id(), "key": key.expose() }));
+    } else {
+        println!("{}", key.expose());
+    }
+    ExitCode::SUCCESS
 }
 
 /// Before the log exists, and where a person is likely to look.

@@ -146,6 +146,16 @@ impl Reader {
         self.effective.push(Effective { name: path.join("."), value, source });
     }
 
+    /// Whether something is wrong so far.
+    pub(super) fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// The faults of what was asked for, if there are any. What nobody asked for is left to those who read all.
+    pub(super) fn finish_section(self) -> Result<(), ConfigFaults> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ConfigFaults(self.faults)) }
+    }
+
     /// Everything that is in effect; or all faults, what nobody asked for among them.
     pub(super) fn finish(mut self) -> Result<Vec<Effective>, ConfigFaults> {
         for (path, setting) in std::mem::take(&mut self.settings) {
