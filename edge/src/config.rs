@@ -1,6 +1,11 @@
 //! The Worker's configuration, read from its variables and secrets once per isolate.
 
+mod variables;
+
 use goblin_shared::{edge_signature::SigningKey, limits};
+
+pub use self::variables::Variables;
+use crate::admit::AdmitConfig;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -14,16 +19,23 @@ pub struct EdgeConfig {
     pub first_byte_timeout_ms: i32,
     /// `BODY_LIMIT_BYTES`: largest request body. Default 4 MiB.
     pub body_limit: usize,
-    /// Where spans go; nowhere when no endpoint is configured.
+    /// Who may come in.
+    pub admit: AdmitConfig,
+    /// Where spans and metrics go; nowhere when no endpoint is configured.
     pub otlp: Option<OtlpConfig>,
 }
 
-/// Where and as whom to export spans.
+/// Where and as whom to export spans and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpConfig {
     /// Full URL of the traces endpoint: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces` appended.
-    pub traces_url: String,
+    pub traces_url: Option<String>,
+    /// The same for metrics: `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, or `/v1/metrics` appended.
+    pub metrics_url: Option<String>,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`: how long counts are gathered before they leave, in milliseconds. Default 5,000,
+    /// at most 25,000: the runtime grants 30 seconds after an answer.
+    pub metric_interval_ms: u32,
     /// `OTEL_EXPORTER_OTLP_HEADERS`: names and percent-decoded values.
     pub headers: Vec<(String, String)>,
     /// `OTEL_SERVICE_NAME`. Default `goblin-edge`.
@@ -44,17 +56,16 @@ impl EdgeConfig {
     /// Reads the configuration through `variable`, which gives the value of a variable or secret. All faults are
     /// reported at once.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigFaults> {
-        let variable =
-            |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let variables = Variables::new(&variable);
         let mut faults = Vec::new();
 
-        let backend_origin = variable("BACKEND_ORIGIN").map(|text| origin(&text));
+        let backend_origin = variables.text("BACKEND_ORIGIN").map(|text| origin(&text));
         match &backend_origin {
             Some(Some(_)) => {}
             Some(None) => faults.push("BACKEND_ORIGIN must be http(s)://host[:port] without a path".to_owned()),
             None => faults.push("BACKEND_ORIGIN is missing: set it to the backend's URL".to_owned()),
         }
-        let signing_key = match variable("EDGE_SIGNING_KEY").map(|text| text.parse::<SigningKey>()) {
+        let signing_key = match variables.text("EDGE_SIGNING_KEY").map(|text| text.parse::<SigningKey>()) {
             Some(Ok(key)) => Some(key),
             Some(Err(error)) => {
                 faults.push(format!("EDGE_SIGNING_KEY: {error}"));
@@ -68,48 +79,52 @@ impl EdgeConfig {
                 None
             }
         };
-        let mut number = |name: &str, default: usize, least: usize| match variable(name) {
-            None => default,
-            Some(text) => text.parse().ok().filter(|value| *value >= least).unwrap_or_else(|| {
-                faults.push(format!("{name} must be a whole number of at least {least}"));
-                default
-            }),
-        };
-        let first_byte_timeout_ms = number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1);
-        let body_limit = number("BODY_LIMIT_BYTES", limits::BODY_BYTES, 1);
-        let first_byte_timeout_ms = i32::try_from(first_byte_timeout_ms).unwrap_or_else(|_| {
-            faults.push("BACKEND_FIRST_BYTE_TIMEOUT_MS must be below 2^31: timers wait no longer".to_owned());
-            0
-        });
-        let otlp = otlp(&variable, &mut faults);
+        let first_byte_timeout_ms =
+            variables.number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1..=i32::MAX, &mut faults);
+        let body_limit = variables.number("BODY_LIMIT_BYTES", limits::BODY_BYTES, 1..=usize::MAX, &mut faults);
+        let admit = AdmitConfig::read(&variables, signing_key.as_ref(), &mut faults);
+        let otlp = otlp(&variables, &mut faults);
 
-        match (backend_origin.flatten(), signing_key) {
-            (Some(backend_origin), Some(signing_key)) if faults.is_empty() => {
-                Ok(Self { backend_origin, signing_key, first_byte_timeout_ms, body_limit, otlp })
+        match (backend_origin.flatten(), signing_key, admit) {
+            (Some(backend_origin), Some(signing_key), Some(admit)) if faults.is_empty() => {
+                Ok(Self { backend_origin, signing_key, first_byte_timeout_ms, body_limit, admit, otlp })
             }
             _ => Err(ConfigFaults(faults)),
         }
     }
 }
 
-fn otlp(variable: &impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Option<OtlpConfig> {
-    let traces_url = match (variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), variable("OTEL_EXPORTER_OTLP_ENDPOINT")) {
-        (Some(url), _) => url,
-        (None, Some(base)) => format!("{}/v1/traces", base.trim_end_matches('/')),
-        (None, None) => return None,
+fn otlp(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<OtlpConfig> {
+    let base = variables.text("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let mut url = |own: &str, path: &str| {
+        let (name, url) = match (variables.text(own), &base) {
+            (Some(url), _) => (own, url),
+            (None, Some(base)) => ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/{path}", base.trim_end_matches('/'))),
+            (None, None) => return None,
+        };
+        let fault = format!("{name} must begin with http:// or https://");
+        if !is_http(&url) && !faults.contains(&fault) {
+            faults.push(fault);
+        }
+        Some(url)
     };
-    if !is_http(&traces_url) {
-        faults.push("OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https://".to_owned());
-    }
+    let traces_url = url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "v1/traces");
+    let metrics_url = url("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "v1/metrics");
+    let metric_interval_ms = variables.number("OTEL_METRIC_EXPORT_INTERVAL", 5_000, 1..=25_000, faults);
     let mut headers = Vec::new();
-    for pair in variable("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default().split(',').filter(|pair| !pair.is_empty()) {
+    for pair in
+        variables.text("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default().split(',').filter(|pair| !pair.is_empty())
+    {
         match pair.split_once('=').and_then(|(name, value)| Some((name.trim(), percent_decoded(value.trim())?))) {
             Some((name, value)) if !name.is_empty() => headers.push((name.to_owned(), value)),
             _ => faults.push("OTEL_EXPORTER_OTLP_HEADERS must be name=value pairs with commas between".to_owned()),
         }
     }
-    let service_name = variable("OTEL_SERVICE_NAME").unwrap_or_else(|| "goblin-edge".to_owned());
-    Some(OtlpConfig { traces_url, headers, service_name })
+    let service_name = variables.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "goblin-edge".to_owned());
+    if traces_url.is_none() && metrics_url.is_none() {
+        return None;
+    }
+    Some(OtlpConfig { traces_url, metrics_url, metric_interval_ms, headers, service_name })
 }
 
 fn is_http(url: &str) -> bool {
@@ -147,10 +162,11 @@ mod tests {
     }
 
     const KEY: (&str, &str) = ("EDGE_SIGNING_KEY", "dev:0123456789abcdef0123456789abcdef");
+    const ISSUER: (&str, &str) = ("API_KEY_ISSUER_SECRETS", "fedcba9876543210fedcba9876543210");
 
     #[test]
     fn defaults_are_the_contracts() {
-        let config = read(&[("BACKEND_ORIGIN", "https://api.example/"), KEY]).unwrap();
+        let config = read(&[("BACKEND_ORIGIN", "https://api.example/"), KEY, ISSUER]).unwrap();
         assert_eq!(config.backend_origin, "https://api.example");
         assert_eq!((config.first_byte_timeout_ms, config.body_limit), (65_000, 4_194_304));
         assert_eq!(config.otlp, None);
@@ -164,17 +180,21 @@ mod tests {
             ("BODY_LIMIT_BYTES", "-1"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "novalue"),
+            ("API_KEY_ISSUER_SECRETS", "my-short-secret"),
+            ("ADMIT_RULES", "crawlers=off"),
+            ("BLOCK_ADDRESSES", "192.0.2.1, my-short-secret"),
+            ("KEY_LIMIT_SUSTAINED", "0/1"),
         ])
         .unwrap_err();
-        assert_eq!(faults.0.len(), 5, "{faults}");
+        assert_eq!(faults.0.len(), 9, "{faults}");
         assert!(!faults.to_string().contains("my-short-secret"));
-        assert_eq!(read(&[]).unwrap_err().0.len(), 2);
+        assert_eq!(read(&[]).unwrap_err().0.len(), 3);
     }
 
     #[test]
     fn otlp_settings_follow_opentelemetry() {
         let with = |pairs: &[(&str, &str)]| {
-            let mut all = vec![("BACKEND_ORIGIN", "http://b"), KEY];
+            let mut all = vec![("BACKEND_ORIGIN", "http://b"), KEY, ISSUER];
             all.extend_from_slice(pairs);
             read(&all).unwrap().otlp.unwrap()
         };
@@ -182,11 +202,12 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, a=b"),
         ]);
-        assert_eq!(otlp.traces_url, "http://c:4318/v1/traces");
+        assert_eq!(otlp.traces_url.as_deref(), Some("http://c:4318/v1/traces"));
+        assert_eq!(otlp.metrics_url.as_deref(), Some("http://c:4318/v1/metrics"));
         let headers = [("authorization", "Bearer x"), ("a", "b")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(otlp.headers, headers);
         assert_eq!(otlp.service_name, "goblin-edge");
         let otlp = with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/custom")]);
-        assert_eq!(otlp.traces_url, "http://c/custom");
+        assert_eq!((otlp.traces_url.as_deref(), otlp.metrics_url), (Some("http://c/custom"), None));
     }
 }

@@ -4,6 +4,7 @@ use goblin_shared::{
     edge_signature::SignedHead,
     headers::{
         GOBLIN_ATTEMPT, GOBLIN_CLIENT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT, TRACESTATE,
+        TURNSTILE_TOKEN,
     },
     route::Plan,
 };
@@ -71,6 +72,8 @@ pub fn outgoing_head(
 
     let url = format!("{}{}", config.backend_origin, facts.path_and_query());
     let mut head = OutgoingHead { url, set: Vec::with_capacity(7), remove: facts.forged.clone() };
+    // Used up here; to others it is a secret.
+    head.remove.extend(facts.header(TURNSTILE_TOKEN).map(|_| TURNSTILE_TOKEN.to_owned()));
     head.set.push((GOBLIN_REQUEST_ID, request_id));
     head.set.push((GOBLIN_ATTEMPT, FIRST_ATTEMPT.to_owned()));
     if !route.is_empty() {
@@ -83,7 +86,7 @@ pub fn outgoing_head(
     head.set.push((TRACEPARENT, traceparent));
     if identity.client.state.is_empty() {
         // What was there belonged to no valid trace, or was not valid itself.
-        head.remove.extend(facts.tracestate.as_ref().map(|_| TRACESTATE.to_owned()));
+        head.remove.extend(facts.header(TRACESTATE).map(|_| TRACESTATE.to_owned()));
     } else {
         head.set.push((TRACESTATE, identity.client.state.to_string()));
     }
@@ -103,6 +106,7 @@ mod tests {
         EdgeConfig::read(|name| match name {
             "BACKEND_ORIGIN" => Some("http://backend.example:8080".into()),
             "EDGE_SIGNING_KEY" => Some(SECRET.into()),
+            "API_KEY_ISSUER_SECRETS" => Some("0".repeat(32)),
             _ => None,
         })
         .unwrap()
@@ -112,7 +116,7 @@ mod tests {
         RequestFacts {
             method: "POST".into(),
             url: "https://edge.example/v1/chat/completions?a=1".into(),
-            tracestate: Some("foo=1".into()),
+            fields: vec![(TRACESTATE.into(), "foo=1".into())],
             forged: vec!["x-goblin-admin".into()],
             ..RequestFacts::default()
         }

@@ -1,6 +1,7 @@
 //! First of all a request gets a name and a place in a trace, so that even its refusal can be found.
 
 use goblin_shared::{
+    headers::{TRACEPARENT, TRACESTATE},
     request_id::RequestId,
     trace_context::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState},
 };
@@ -28,7 +29,7 @@ pub struct Identity {
 /// The caller's sampled flag is not trusted: every trace is recorded here, and the Collector decides what is kept.
 #[must_use]
 pub fn identify(facts: &RequestFacts, unix_millis: u64, entropy: &Entropy) -> Identity {
-    let incoming = TraceContext::extract(facts.traceparent.as_deref(), facts.tracestate.as_deref());
+    let incoming = TraceContext::extract(facts.header(TRACEPARENT), facts.header(TRACESTATE));
     let (server_span, client_span) = (span_id(&entropy[16..24]), span_id(&entropy[24..32]));
     let caller = incoming.as_ref().map(|context| context.parent.span_id);
     let server = match incoming {
@@ -76,11 +77,9 @@ mod tests {
     }
 
     fn facts(traceparent: Option<&str>, tracestate: Option<&str>) -> RequestFacts {
-        RequestFacts {
-            traceparent: traceparent.map(str::to_owned),
-            tracestate: tracestate.map(str::to_owned),
-            ..RequestFacts::default()
-        }
+        let fields = [(TRACEPARENT, traceparent), (TRACESTATE, tracestate)];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+        RequestFacts { fields: fields.collect(), ..RequestFacts::default() }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! 1. **identify**: an id and a place in a trace, before anything can go wrong.
 //! 2. **preflight**: path, method, content type, announced length; what the head alone refuses.
-//! 3. **route**: the body is read once, bounded, and a plan made of it.
-//! 4. **forward**: the head is signed, the body handed over natively, the answer streamed back natively.
-//! 5. **tell**: spans, after the answer, when its body has ended.
+//! 3. **admit**: who it is, whether it may come in, and how often.
+//! 4. **route**: the body is read once, bounded, and a plan made of it.
+//! 5. **forward**: the head is signed, the body handed over natively, the answer streamed back natively.
+//! 6. **tell**: spans and counts, after the answer, when its body has ended.
 //!
 //! Every decision is a pure function in a module of that name; this one calls them and lets `platform` do what has
 //! an effect.
@@ -15,6 +16,7 @@ use goblin_shared::{
 };
 
 use crate::{
+    admit::{self, Record, client_address},
     config::EdgeConfig,
     facts::RequestFacts,
     forward,
@@ -29,7 +31,7 @@ use crate::{
 /// Answers one request. Only a fault of the runtime itself is an error.
 pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
     let start = platform::now();
-    let facts = incoming.facts();
+    let mut facts = incoming.facts();
     let identity = identify(&facts, platform::unix_millis(start), &platform::entropy());
     let config = incoming.config();
     let config = match config.as_ref() {
@@ -42,11 +44,13 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
             return Answer::own(&Refusal::from(error).to_answer(identity.request_id, timing)).into_raw();
         }
     };
+    let address = client_address(&facts, config.admit.dev_address_header.as_deref());
+    facts.client.address = address.map(|address| address.to_string());
     // Without this, the runtime would drop everything at once when the client leaves, its spans included.
     let told = config.otlp.is_some().then(|| incoming.hold());
 
     let mut progress = Progress::default();
-    let outcome = handle(&incoming, config, &facts, &identity, start, &mut progress).await;
+    let outcome = handle(&incoming, config, &mut facts, &identity, start, &mut progress).await;
     let (mut answer, refusal, left) = match outcome {
         Ok(answer) => (answer, None, false),
         // Nobody reads it.
@@ -56,9 +60,14 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
                 console::error(&identity, refusal.cause.as_deref().unwrap_or(&refusal.error.message));
             }
             let timing = timing(&identity, start).into_value();
-            (Answer::own(&refusal.to_answer(identity.request_id, timing)), Some(refusal.error.code.as_str()), false)
+            let mut answer = refusal.to_answer(identity.request_id, timing);
+            answer.headers.append(&mut progress.fields);
+            (Answer::own(&answer), Some(refusal.error.code.as_str()), false)
         }
     };
+    if let Some(otlp) = &config.otlp {
+        platform::count(&incoming, otlp, &identity, &progress.admission);
+    }
     if let (Some(otlp), Some(told)) = (config.otlp.clone(), told) {
         let status = answer.status();
         let ended = answer.watch_end(&incoming);
@@ -78,6 +87,7 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
                 endpoint: Endpoint::of_path(facts.path()),
                 server: Interval { start, end },
                 status,
+                admission: &progress.admission,
                 refusal,
                 forwarded,
                 ending,
@@ -92,6 +102,10 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
 /// How far a request came; for its spans.
 #[derive(Default)]
 struct Progress {
+    /// What was decided at the door.
+    admission: Record,
+    /// Fields that admission puts on every answer.
+    fields: Vec<(&'static str, String)>,
     forwarded_at: Option<f64>,
     backend_status: Option<u16>,
 }
@@ -99,12 +113,19 @@ struct Progress {
 async fn handle(
     incoming: &Incoming,
     config: &EdgeConfig,
-    facts: &RequestFacts,
+    facts: &mut RequestFacts,
     identity: &Identity,
     start: f64,
     progress: &mut Progress,
 ) -> Result<Answer, Stopped> {
-    let endpoint = preflight::check(facts, config.body_limit)?;
+    let surroundings = incoming.surroundings(config, identity);
+    admit::tripwire(&config.admit, facts, &surroundings, &mut progress.admission)?;
+    let endpoint = preflight::check(facts, config.body_limit)
+        .inspect_err(|refusal| progress.admission.refused(refusal.error.code.as_str()))?;
+    let admitted = admit::admit(&config.admit, facts, endpoint, &surroundings, &mut progress.admission).await?;
+    progress.fields = admitted.fields;
+    facts.client.verdict = Some(admitted.verdict.as_str().to_owned());
+    facts.client.agent.clone_from(&progress.admission.agent);
     if endpoint == Endpoint::Healthz {
         let body = if facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
         let timing = timing(identity, start).into_value();
@@ -126,7 +147,7 @@ async fn handle(
     let answer = incoming.forward(&head, body, config).await?;
     progress.backend_status = Some(answer.status());
     let timing = timing(identity, start).append(&answer.server_timing()).into_value();
-    Ok(answer.adopt(identity.request_id, &timing))
+    Ok(answer.adopt(identity.request_id, &timing, &progress.fields))
 }
 
 /// Why a request has no answer of the backend.
@@ -162,7 +183,7 @@ fn refuse(error: BackendError) -> Option<Refusal> {
     };
     let error = ClientError::new(code, message);
     let error = if code == ErrorCode::BackendUnreachable { error.with_retry_after(5) } else { error };
-    Some(Refusal { error, allow: None, cause: Some(format!("{}: {cause}", code.as_str())) })
+    Some(Refusal { cause: Some(format!("{}: {cause}", code.as_str())), ..error.into() })
 }
 
 fn timing(identity: &Identity, start: f64) -> ServerTiming {

@@ -8,7 +8,9 @@ mod body;
 pub(crate) mod console;
 mod export;
 mod incoming;
+mod key_limit;
 mod runtime;
+mod surroundings;
 
 use std::sync::LazyLock;
 
@@ -16,8 +18,9 @@ use goblin_shared::catalogue::{BUILT_IN, Catalogue};
 
 pub(crate) use answer::{Answer, Answered};
 pub(crate) use backend::BackendError;
-pub(crate) use export::export;
+pub(crate) use export::{count, export};
 pub(crate) use incoming::Incoming;
+pub(crate) use surroundings::Surroundings;
 
 use crate::identify::Entropy;
 

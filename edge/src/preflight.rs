@@ -35,6 +35,12 @@ impl Endpoint {
         if self.takes_body() { "POST" } else { "GET, HEAD" }
     }
 
+    /// Whether it only tells of the service's health, and costs nothing that is worth guarding.
+    #[must_use]
+    pub fn is_health(self) -> bool {
+        matches!(self, Self::Healthz | Self::Readyz)
+    }
+
     /// Whether requests carry a JSON body.
     #[must_use]
     pub fn takes_body(self) -> bool {
@@ -57,7 +63,8 @@ pub fn check(facts: &RequestFacts, body_limit: usize) -> Result<Endpoint, Refusa
     let allow = endpoint.allow();
     if !allow.split(", ").any(|method| method == facts.method) {
         let message = format!("{} takes {allow} only.", endpoint.path());
-        return Err(Refusal { allow: Some(allow), ..ClientError::new(ErrorCode::MethodNotAllowed, message).into() });
+        let refusal = Refusal::from(ClientError::new(ErrorCode::MethodNotAllowed, message));
+        return Err(refusal.with_field("allow", allow.to_owned()));
     }
     if endpoint.takes_body() {
         check_body(facts, body_limit)?;
@@ -66,12 +73,12 @@ pub fn check(facts: &RequestFacts, body_limit: usize) -> Result<Endpoint, Refusa
 }
 
 fn check_body(facts: &RequestFacts, body_limit: usize) -> Result<(), Refusal> {
-    let media_type = facts.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = facts.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let message = "Send the body as JSON, with content-type: application/json.";
         return Err(ClientError::new(ErrorCode::UnsupportedMediaType, message).into());
     }
-    let encoding = facts.content_encoding.as_deref().unwrap_or_default().trim();
+    let encoding = facts.header("content-encoding").unwrap_or_default().trim();
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
         let message = "Send the body as it is, without content-encoding.";
         return Err(ClientError::new(ErrorCode::UnsupportedMediaType, message).into());
@@ -85,7 +92,7 @@ fn check_body(facts: &RequestFacts, body_limit: usize) -> Result<(), Refusal> {
 /// The length that the head announces, if it does.
 #[must_use]
 pub fn announced_length(facts: &RequestFacts) -> Option<u64> {
-    facts.content_length.as_deref()?.trim().parse().ok()
+    facts.header("content-length")?.trim().parse().ok()
 }
 
 /// The refusal of a body over the limit, announced or found while reading.
@@ -103,9 +110,15 @@ mod tests {
         RequestFacts {
             method: method.into(),
             url: format!("https://edge.example{path}"),
-            content_type: Some("application/json; charset=utf-8".into()),
+            fields: vec![("content-type".into(), "application/json; charset=utf-8".into())],
             ..RequestFacts::default()
         }
+    }
+
+    fn with(mut facts: RequestFacts, name: &str, value: Option<&str>) -> RequestFacts {
+        facts.fields.retain(|(known, _)| known != name);
+        facts.fields.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        facts
     }
 
     fn code(facts: &RequestFacts) -> &'static str {
@@ -130,7 +143,7 @@ mod tests {
             assert_eq!(code(&facts("POST", path)), "not_found", "{path}");
         }
         let refusal = check(&facts("DELETE", "/v1/models"), 100).unwrap_err();
-        assert_eq!((refusal.error.code.status(), refusal.allow), (405, Some("GET, HEAD")));
+        assert_eq!((refusal.error.code.status(), refusal.fields), (405, vec![("allow", "GET, HEAD".to_owned())]));
         assert_eq!(code(&facts("GET", "/v1/chat/completions")), "method_not_allowed");
     }
 
@@ -138,12 +151,12 @@ mod tests {
     fn bodies_are_json_within_the_limit() {
         let chat = facts("POST", "/v1/chat/completions");
         for content_type in [None, Some("text/plain"), Some("application/jsonl"), Some("")] {
-            let facts = RequestFacts { content_type: content_type.map(str::to_owned), ..chat.clone() };
+            let facts = with(chat.clone(), "content-type", content_type);
             assert_eq!(code(&facts), "unsupported_media_type", "{content_type:?}");
         }
-        let encoded = RequestFacts { content_encoding: Some("gzip".into()), ..chat.clone() };
+        let encoded = with(chat.clone(), "content-encoding", Some("gzip"));
         assert_eq!(code(&encoded), "unsupported_media_type");
-        let long = |length: &str| RequestFacts { content_length: Some(length.into()), ..chat.clone() };
+        let long = |length: &str| with(chat.clone(), "content-length", Some(length));
         assert_eq!(code(&long("101")), "body_too_large");
         assert!(check(&long("100"), 100).is_ok());
     }

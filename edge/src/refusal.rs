@@ -11,15 +11,15 @@ use goblin_shared::{
 pub struct Refusal {
     /// What the client is told.
     pub error: ClientError,
-    /// The field `allow`, for a wrong method.
-    pub allow: Option<&'static str>,
+    /// More header fields.
+    pub fields: Vec<(&'static str, String)>,
     /// What the log is told besides; never shown to the client.
     pub cause: Option<String>,
 }
 
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
-        Self { error, allow: None, cause: None }
+        Self { error, fields: Vec::new(), cause: None }
     }
 }
 
@@ -49,12 +49,19 @@ impl OwnAnswer {
 }
 
 impl Refusal {
+    /// Adds a header field.
+    #[must_use]
+    pub fn with_field(mut self, name: &'static str, value: String) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
     /// As an answer.
     #[must_use]
     pub fn to_answer(&self, request_id: RequestId, server_timing: String) -> OwnAnswer {
         let body = self.error.to_json(request_id);
         let mut answer = OwnAnswer::json(self.error.code.status(), body, request_id, server_timing);
-        answer.headers.extend(self.allow.map(|methods| ("allow", methods.to_owned())));
+        answer.headers.extend(self.fields.iter().cloned());
         answer.headers.extend(self.error.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string())));
         answer
     }
@@ -69,11 +76,13 @@ mod tests {
     #[test]
     fn a_refusal_says_what_the_contract_says() {
         let error = ClientError::new(ErrorCode::BackendUnreachable, "later").with_retry_after(5);
-        let refusal = Refusal { allow: Some("GET"), cause: Some("secret host".into()), error };
+        let refusal = Refusal { cause: Some("secret host".into()), ..error.into() };
+        let refusal = refusal.with_field("allow", "GET".into()).with_field("www-authenticate", "Bearer".into());
         let answer = refusal.to_answer(RequestId::new(0, &[0; 10]), "edge;dur=1".into());
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains(&("retry-after", "5".into())));
         assert!(answer.headers.contains(&("allow", "GET".into())));
+        assert!(answer.headers.contains(&("www-authenticate", "Bearer".into())));
         assert!(answer.headers.contains(&("x-request-id", "00000000-0000-7000-8000-000000000000".into())));
         assert!(!answer.body.contains("secret host"));
     }

@@ -1,18 +1,27 @@
-//! The edge's spans, as OTLP.
+//! What the edge tells, as OTLP: spans here, counts in `metrics`.
 //!
 //! The SDK's exporter and span processors need threads and a clock that workerd does not have, so only the message
 //! types of OpenTelemetry are used; sending is the platform's.
 
+mod metrics;
+mod otlp;
+
 use goblin_shared::trace_context::{SpanId, TraceContext, TraceParent};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
-    resource::v1::Resource,
+    common::v1::KeyValue,
     trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status, span::SpanKind, status::StatusCode},
 };
 use prost::Message;
 
-use crate::{config::OtlpConfig, identify::Identity, preflight::Endpoint};
+pub use self::metrics::Counts;
+use self::otlp::{nanos, number, resource, scope, text, texts};
+use crate::{
+    admit::{Decision, Record},
+    config::OtlpConfig,
+    identify::Identity,
+    preflight::Endpoint,
+};
 
 /// When something began and ended, in milliseconds since 1970, as finely as the platform tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,6 +47,8 @@ pub struct RequestRecord<'a> {
     pub server: Interval,
     /// What the client got.
     pub status: u16,
+    /// What was decided at the door.
+    pub admission: &'a Record,
     /// Code of the edge's own refusal, if it refused.
     pub refusal: Option<&'static str>,
     /// The fetch to the backend, if it came to that.
@@ -80,27 +91,13 @@ impl Ending {
 
 /// Encodes the spans of one request as the protobuf body of an OTLP/HTTP export.
 #[must_use]
-pub fn encode(otlp: &OtlpConfig, record: &RequestRecord<'_>) -> Vec<u8> {
+pub fn encode(otlp: &OtlpConfig, instance: &str, record: &RequestRecord<'_>) -> Vec<u8> {
     let mut spans = vec![server_span(record)];
     spans.extend(record.forwarded.as_ref().map(|forwarded| client_span(record, forwarded)));
-    let scope = InstrumentationScope {
-        name: env!("CARGO_PKG_NAME").to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..InstrumentationScope::default()
-    };
-    let resource = Resource {
-        attributes: vec![
-            text("service.name", &otlp.service_name),
-            text("service.version", env!("CARGO_PKG_VERSION")),
-            text("cloud.provider", "cloudflare"),
-            text("cloud.platform", "cloudflare.workers"),
-        ],
-        ..Resource::default()
-    };
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            resource: Some(resource),
-            scope_spans: vec![ScopeSpans { scope: Some(scope), spans, schema_url: String::new() }],
+            resource: Some(resource(otlp, instance)),
+            scope_spans: vec![ScopeSpans { scope: Some(scope()), spans, schema_url: String::new() }],
             schema_url: String::new(),
         }],
     };
@@ -116,12 +113,34 @@ fn server_span(record: &RequestRecord<'_>) -> Span {
         attributes.push(text("http.route", endpoint.path()));
         attributes.push(text("url.path", endpoint.path()));
     }
+    attributes.extend(admission_attributes(record.admission));
     attributes.extend(record.refusal.map(|code| text("goblin.refusal.code", code)));
     let status_code = record.status.to_string();
     let error = (record.status >= 500)
         .then(|| record.refusal.unwrap_or(&status_code))
         .or_else(|| record.ending.error_type().filter(|_| record.ending == Ending::Broken));
     span(record, SpanKind::Server, &record.identity.server, record.identity.caller, record.server, attributes, error)
+}
+
+fn admission_attributes(admission: &Record) -> Vec<KeyValue> {
+    let mut attributes = Vec::new();
+    if let Some(decision) = admission.decision {
+        let (decision, reason) = match decision {
+            Decision::Admitted(reason) => ("admitted", reason),
+            Decision::Refused(reason) => ("refused", reason),
+        };
+        attributes.extend([text("goblin.admit.decision", decision), text("goblin.admit.reason", reason)]);
+    }
+    for (key, rules) in
+        [("goblin.admit.observed", &admission.observed), ("goblin.admit.unavailable", &admission.lacking)]
+    {
+        if !rules.is_empty() {
+            attributes.push(texts(key, rules.iter().map(|rule| rule.as_str())));
+        }
+    }
+    attributes.extend(admission.pattern.map(|pattern| text("goblin.bot.pattern", pattern)));
+    attributes.extend(admission.agent.as_deref().map(|agent| text("goblin.client.agent", agent)));
+    attributes
 }
 
 fn client_span(record: &RequestRecord<'_>, forwarded: &Forwarded) -> Span {
@@ -196,12 +215,6 @@ fn span(
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times after 1970 fit for centuries")]
-fn nanos(millis: f64) -> u64 {
-    // Microseconds are all that a double holds of today's time.
-    (millis * 1_000.0).round() as u64 * 1_000
-}
-
 fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.parse().ok()),
@@ -209,32 +222,36 @@ fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(value.to_owned()))
-}
-
-fn number(key: &str, value: u16) -> KeyValue {
-    attribute(key, Value::IntValue(value.into()))
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{facts::RequestFacts, identify::identify};
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
-    fn otlp() -> OtlpConfig {
-        OtlpConfig { traces_url: String::new(), headers: vec![], service_name: "edge-test".into() }
+    use super::*;
+    use crate::{admit::Rule, facts::RequestFacts, identify::identify};
+
+    pub(super) fn otlp() -> OtlpConfig {
+        OtlpConfig {
+            traces_url: None,
+            metrics_url: None,
+            metric_interval_ms: 1,
+            headers: vec![],
+            service_name: "edge-test".into(),
+        }
     }
 
     fn identity() -> Identity {
         let parent = "00-12345678901234567890123456789012-1234567890123456-00";
-        let facts = RequestFacts { traceparent: Some(parent.into()), ..RequestFacts::default() };
+        let facts = RequestFacts { fields: vec![("traceparent".into(), parent.into())], ..RequestFacts::default() };
         identify(&facts, 1_000, &[7; 42])
     }
+
+    static ADMITTED: Record = Record {
+        decision: Some(Decision::Admitted("api_key")),
+        observed: Vec::new(),
+        lacking: Vec::new(),
+        pattern: None,
+        agent: None,
+    };
 
     fn record(identity: &Identity) -> RequestRecord<'_> {
         RequestRecord {
@@ -244,6 +261,7 @@ mod tests {
             endpoint: Some(Endpoint::ChatCompletions),
             server: Interval { start: 1_800_000_000_000.5, end: 1_800_000_000_010.0 },
             status: 200,
+            admission: &ADMITTED,
             refusal: None,
             forwarded: Some(Forwarded {
                 interval: Interval { start: 1_800_000_000_001.0, end: 1_800_000_000_009.0 },
@@ -255,7 +273,7 @@ mod tests {
     }
 
     fn spans(record: &RequestRecord<'_>) -> Vec<Span> {
-        let mut request = ExportTraceServiceRequest::decode(encode(&otlp(), record).as_slice()).unwrap();
+        let mut request = ExportTraceServiceRequest::decode(encode(&otlp(), "instance", record).as_slice()).unwrap();
         request.resource_spans.remove(0).scope_spans.remove(0).spans
     }
 
@@ -309,6 +327,31 @@ mod tests {
         for span in spans(&unreachable) {
             assert_eq!(value(&span, "error.type"), Some(&Value::StringValue("backend_unreachable".into())));
         }
+    }
+
+    #[test]
+    fn what_was_decided_at_the_door_is_told() {
+        let identity = identity();
+        let admitted = &spans(&record(&identity))[0];
+        let string = |text: &str| Value::StringValue(text.into());
+        assert_eq!(value(admitted, "goblin.admit.decision"), Some(&string("admitted")));
+        assert_eq!(value(admitted, "goblin.admit.reason"), Some(&string("api_key")));
+        assert_eq!(value(admitted, "goblin.admit.observed"), None);
+        let refusal = Record {
+            decision: Some(Decision::Refused("crawler")),
+            observed: vec![Rule::ScriptedTool, Rule::BotScore],
+            lacking: vec![Rule::KeyLimit],
+            pattern: Some("AhrefsBot"),
+            agent: Some("https://agent.example".into()),
+        };
+        let refused = RequestRecord { admission: &refusal, ..record(&identity) };
+        let refused = &spans(&refused)[0];
+        assert_eq!(value(refused, "goblin.admit.decision"), Some(&string("refused")));
+        assert_eq!(value(refused, "goblin.bot.pattern"), Some(&string("AhrefsBot")));
+        assert_eq!(value(refused, "goblin.client.agent"), Some(&string("https://agent.example")));
+        let observed = format!("{:?}", value(refused, "goblin.admit.observed"));
+        assert!(observed.contains("scripted_tool") && observed.contains("bot_score"), "{observed}");
+        assert!(format!("{:?}", value(refused, "goblin.admit.unavailable")).contains("key_limit"));
     }
 
     #[test]

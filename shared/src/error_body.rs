@@ -44,6 +44,8 @@ codes! {
     InvalidRequest = 400 "invalid_request_error" "invalid_request";
     /// The credential is no API key that was issued here.
     InvalidApiKey = 401 "invalid_request_error" "invalid_api_key";
+    /// A list of the operator's is against it; the message names the list.
+    AccessDenied = 403 "permission_error" "access_denied";
     /// Refused as a bot; the message names the rule.
     BotRefused = 403 "permission_error" "bot_refused";
     /// The client must solve Turnstile's challenge first.

@@ -30,11 +30,11 @@ pub(crate) async fn measure(origin: &Origin) -> Result<String> {
     let mut added = Rounds::default();
     for _ in 0..ROUNDS {
         for (index, address) in targets.into_iter().enumerate() {
-            rates[index].push(wrk::run(address, Load::Chat, 16, ROUND).await?.per_second);
+            rates[index].push(wrk::run(address, Load::Chat, None, 16, ROUND).await?.per_second);
         }
         let mut round = Vec::new();
         for (index, address) in targets.into_iter().enumerate() {
-            let run = wrk::run(address, Load::Chat, 1, ROUND).await?;
+            let run = wrk::run(address, Load::Chat, None, 1, ROUND).await?;
             medians[index].push(run.p50_ms);
             round.push(run.p50_ms);
         }

@@ -1,6 +1,6 @@
 //! The load: wrk, as Debian and Homebrew package it.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, fs, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
@@ -48,10 +48,38 @@ impl Load {
     }
 }
 
-/// Sends requests over so many connections for so long.
-pub(crate) async fn run(address: SocketAddr, load: Load, connections: u32, duration: Duration) -> Result<Run> {
+/// What a browser's `fetch()` sends on every request.
+const BROWSER: &[(&str, &str)] = &[
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"),
+    ("accept", "*/*"),
+    ("accept-language", "en-US,en;q=0.5"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("origin", "https://app.example"),
+    ("referer", "https://app.example/"),
+    ("sec-fetch-dest", "empty"),
+    ("sec-fetch-mode", "cors"),
+    ("sec-fetch-site", "cross-site"),
+];
+
+/// Sends requests over so many connections for so long: with an API key as its program would, otherwise as a browser.
+pub(crate) async fn run(
+    address: SocketAddr,
+    load: Load,
+    key: Option<&str>,
+    connections: u32,
+    duration: Duration,
+) -> Result<Run> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("post.lua");
+    let bearer = key.map(|key| format!("Bearer {key}"));
+    let head = match &bearer {
+        Some(bearer) => vec![("user-agent", "OpenAI/Python 3.54.0"), ("authorization", bearer.as_str())],
+        None => BROWSER.to_vec(),
+    };
+    let head = head.iter().fold(String::new(), |mut lua, (name, value)| {
+        let _ = writeln!(lua, "wrk.headers['{name}'] = '{value}'");
+        lua
+    });
     let lua = match load {
         Load::Chat => format!(
             "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{}]==]\n",
@@ -59,7 +87,7 @@ pub(crate) async fn run(address: SocketAddr, load: Load, connections: u32, durat
         ),
         Load::Models => String::new(),
     };
-    fs::write(&script, lua)?;
+    fs::write(&script, head + &lua)?;
     let url = format!("http://{address}{}", load.path());
     let mut command = Command::new("wrk");
     command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", duration.as_secs()), "--latency", "-s"]);

@@ -24,7 +24,7 @@ pub(crate) fn register(suite: &mut Suite) {
 }
 
 async fn the_demo_provider_answers_in_one_piece(shared: &SharedStack) {
-    let answer = client::chat(shared.edge(), &client::demo_chat("Hello, goblin!")).await;
+    let answer = client::chat(shared, &client::demo_chat("Hello, goblin!")).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(client::header(&answer, "x-goblin-model").as_deref(), Some("demo/goblin-demo"));
     let answer: Value = answer.json().await.unwrap();
@@ -35,16 +35,16 @@ async fn the_demo_provider_answers_in_one_piece(shared: &SharedStack) {
 
 async fn the_demo_provider_streams_the_same_words(shared: &SharedStack) {
     let mut body = client::demo_chat("Stream to me");
-    let whole: Value = client::chat(shared.edge(), &body).await.json().await.unwrap();
+    let whole: Value = client::chat(shared, &body).await.json().await.unwrap();
     body["stream"] = true.into();
-    let (events, end) = Events::new(client::chat(shared.edge(), &body).await).rest().await;
+    let (events, end) = Events::new(client::chat(shared, &body).await).rest().await;
     end.unwrap();
     assert_eq!(events.last().unwrap(), "data: [DONE]");
     assert_eq!(client::text(&events), whole["choices"][0]["message"]["content"].as_str().unwrap());
     assert!(events.iter().all(|event| !event.contains("\"usage\":{")), "usage was not asked for: {events:?}");
 
     body["stream_options"] = json!({"include_usage": true});
-    let (events, end) = Events::new(client::chat(shared.edge(), &body).await).rest().await;
+    let (events, end) = Events::new(client::chat(shared, &body).await).rest().await;
     end.unwrap();
     let last: Value = serde_json::from_str(events[events.len() - 2].strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(last["usage"]["completion_tokens"], whole["usage"]["completion_tokens"]);
@@ -59,7 +59,7 @@ async fn unknown_fields_pass_unchanged_both_ways(shared: &SharedStack) {
         r#"{{"future":{{"exact":0.10000000000000000000001,"big":98765432109876543210}},"model":"openai/gpt-4o-mini","goblin_test":"{}","messages":[{{"role":"user","content":"\u00e9","name_of_tomorrow":true}}],"temperature":1.0}}"#,
         scenario.id()
     );
-    let request = client::request(Method::POST, shared.edge(), "/v1/chat/completions");
+    let request = client::request(Method::POST, shared, "/v1/chat/completions");
     let answer = request.header("content-type", "application/json").body(sent.clone()).send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), completion);
     let received = scenario.request().await;
@@ -74,7 +74,7 @@ async fn chunks_arrive_in_lock_step_and_unchanged(shared: &SharedStack) {
     let body = scenario.chat("gpt-4o-mini", json!({"stream": true}));
     // The head comes with the first content, so that the first chunk is sent before.
     steps.text("chunk 0");
-    let mut events = Events::new(client::chat(shared.edge(), &body).await);
+    let mut events = Events::new(client::chat(shared, &body).await);
     for number in 1..=20 {
         // Only what has been confirmed lets the next one go.
         let got = events.next_json().await;
@@ -95,7 +95,7 @@ async fn chunks_arrive_in_lock_step_and_unchanged(shared: &SharedStack) {
 async fn the_upstream_is_asked_for_usage_but_the_client_sees_only_what_it_asked_for(shared: &SharedStack) {
     let scenario = shared.upstream.script(Script::Friendly);
     let body = scenario.chat("gpt-4o-mini", json!({"stream": true, "stream_options": {"later": 1}}));
-    let (events, end) = Events::new(client::chat(shared.edge(), &body).await).rest().await;
+    let (events, end) = Events::new(client::chat(shared, &body).await).rest().await;
     end.unwrap();
     assert!(events.iter().all(|event| !event.contains("total_tokens")), "{events:?}");
     let asked = scenario.request().await.json();
@@ -103,7 +103,7 @@ async fn the_upstream_is_asked_for_usage_but_the_client_sees_only_what_it_asked_
 }
 
 async fn models_are_listed(shared: &SharedStack) {
-    let answer = client::request(Method::GET, shared.edge(), "/v1/models").send().await.unwrap();
+    let answer = client::request(Method::GET, shared, "/v1/models").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let list: Value = answer.json().await.unwrap();
     assert_eq!(list["object"], "list");
@@ -115,12 +115,9 @@ async fn models_are_listed(shared: &SharedStack) {
 
 async fn a_provider_gets_our_key_and_none_of_the_clients_head(shared: &SharedStack) {
     let scenario = shared.upstream.script(Script::Friendly);
-    let request = client::post(shared.edge(), "/v1/chat/completions", &scenario.chat("gpt-4o-mini", json!({})));
-    let request = request
-        .header("authorization", "Bearer the-clients-own")
-        .header("cookie", "session=1")
-        .header("baggage", "user=1")
-        .header("x-secret", "s");
+    let request = client::post(shared, "/v1/chat/completions", &scenario.chat("gpt-4o-mini", json!({})));
+    // Its API key is in `authorization` by now.
+    let request = request.header("cookie", "session=1").header("baggage", "user=1").header("x-secret", "s");
     assert_eq!(request.send().await.unwrap().status(), 200);
     let received = scenario.request().await;
     assert_eq!(received.header("authorization"), Some("Bearer sk-of-the-tests"));

@@ -5,24 +5,72 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use goblin_tests::patience::patiently;
+use goblin_tests::{edge::Edge, patience::patiently, stack::Stack};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+/// Where requests go, and the API key that they carry. Made of a stack or an edge with its key; of an address, it is one
+/// without a key.
+#[derive(Clone)]
+pub(crate) struct Door {
+    address: SocketAddr,
+    api_key: Option<String>,
+}
+
+impl Door {
+    /// The door of an edge for a holder of `api_key`.
+    pub(crate) fn with_key(edge: &Edge, api_key: &str) -> Self {
+        Self { address: edge.address(), api_key: Some(api_key.to_owned()) }
+    }
+}
+
+impl From<SocketAddr> for Door {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, api_key: None }
+    }
+}
+
+impl From<&Stack> for Door {
+    fn from(stack: &Stack) -> Self {
+        Self::with_key(&stack.edge, &stack.api_key)
+    }
+}
+
+impl From<&Door> for Door {
+    fn from(door: &Door) -> Self {
+        door.clone()
+    }
+}
+
 /// A request to a path of a server, with the body as JSON.
-pub(crate) fn post(address: SocketAddr, path: &str, body: &Value) -> RequestBuilder {
-    request(Method::POST, address, path).json(body)
+pub(crate) fn post(door: impl Into<Door>, path: &str, body: &Value) -> RequestBuilder {
+    request(Method::POST, door, path).json(body)
 }
 
 /// A request without a body.
-pub(crate) fn request(method: Method, address: SocketAddr, path: &str) -> RequestBuilder {
+pub(crate) fn request(method: Method, door: impl Into<Door>, path: &str) -> RequestBuilder {
     // A connection of its own, so that no test waits for another's or hears of its end.
-    Client::new().request(method, format!("http://{address}{path}"))
+    request_by(&Client::new(), method, door, path)
+}
+
+/// A request without a body, over the connections of `client`. For those who send many.
+pub(crate) fn request_by(client: &Client, method: Method, door: impl Into<Door>, path: &str) -> RequestBuilder {
+    let Door { address, api_key } = door.into();
+    let request = client.request(method, format!("http://{address}{path}"));
+    match api_key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    }
 }
 
 /// A chat request to the edge.
-pub(crate) async fn chat(edge: SocketAddr, body: &Value) -> Response {
-    post(edge, "/v1/chat/completions", body).send().await.expect("an answer")
+pub(crate) async fn chat(door: impl Into<Door>, body: &Value) -> Response {
+    post(door, "/v1/chat/completions", body).send().await.expect("an answer")
+}
+
+/// A path and query that no other request has, by which a test finds its own at an origin.
+pub(crate) fn own_path() -> String {
+    format!("/v1/models?of={}", uuid::Uuid::new_v4())
 }
 
 /// A body that the demo provider answers.
@@ -35,15 +83,21 @@ pub(crate) async fn error(response: Response) -> (u16, String, String) {
     let status = response.status().as_u16();
     let header = header(&response, "x-request-id").expect("x-request-id on an error");
     let text = response.text().await.expect("a body");
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
-    let error = &body["error"];
-    let keys: Vec<&String> = error.as_object().expect("an object `error`").keys().collect();
-    for key in ["message", "type", "code", "param", "request_id"] {
-        assert!(keys.iter().any(|present| *present == key), "{key} is missing in {text}");
-    }
-    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{text}");
-    assert_eq!(error["request_id"], header.as_str(), "the body's request id is the header's");
+    let error = error_object(&text, &header);
     (status, error["code"].as_str().expect("a code").to_owned(), header)
+}
+
+/// The object `error` of an error's body; panics when its shape is not OpenAI's with the request id that is in the head.
+pub(crate) fn error_object(body: &str, request_id: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in {body}"));
+    let error = &body["error"];
+    let keys: Vec<&String> = error.as_object().unwrap_or_else(|| panic!("no error in {body}")).keys().collect();
+    for key in ["message", "type", "code", "param", "request_id"] {
+        assert!(keys.iter().any(|present| *present == key), "{key} is missing in {body}");
+    }
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+    assert_eq!(error["request_id"], request_id, "the body's request id is the header's");
+    error.clone()
 }
 
 /// A field of an answer's head.

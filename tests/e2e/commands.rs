@@ -66,6 +66,7 @@ async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) ->
     });
     let curls = curls.await.unwrap();
     for (curl, streams) in curls.iter().zip([false, true]) {
+        assert!(curl.contains("-H 'authorization: Bearer gob_"), "no API key is in {curl}");
         let output = Command::new("sh").args(["-c", curl]).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{curl}: {text}{}", String::from_utf8_lossy(&output.stderr));

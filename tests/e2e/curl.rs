@@ -21,7 +21,8 @@ async fn curl_chats_through_the_edge() -> Outcome {
     let scenario = shared.upstream.script(Script::Friendly);
     let body = scenario.chat("gpt-4o-mini", json!({}));
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "-i", "-H", "content-type: application/json", "-d", &body.to_string()]);
+    let key = format!("authorization: Bearer {}", shared.stack.api_key);
+    curl.args(["-sS", "-i", "-H", &key, "-H", "content-type: application/json", "-d", &body.to_string()]);
     let output = curl.arg(shared.url("/v1/chat/completions")).output().await.unwrap();
     let answer = String::from_utf8(output.stdout).unwrap();
     let (head, answer) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}, {:?}", output.stderr));

@@ -12,7 +12,7 @@ use goblin_tests::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::{self, Events},
+    client::{self, Door, Events},
     shared_stack::{SharedStack, shared},
     suite::{Suite, tests},
 };
@@ -31,11 +31,11 @@ pub(crate) fn register(suite: &mut Suite) {
 }
 
 /// A stream that is open, its first content sent and read, and another round behind it.
-async fn open(edge: std::net::SocketAddr, upstream: &Upstream) -> Open {
+async fn open(door: impl Into<Door>, upstream: &Upstream) -> Open {
     let (script, steps) = Script::lock_step();
     let scenario = upstream.script(script);
     steps.text("one");
-    let answer = client::chat(edge, &scenario.chat("gpt-4o-mini", json!({"stream": true}))).await;
+    let answer = client::chat(door, &scenario.chat("gpt-4o-mini", json!({"stream": true}))).await;
     let trace = client::trace_id(&answer);
     let mut events = Events::new(answer);
     events.next_json().await;
@@ -65,7 +65,7 @@ async fn a_killed_backend_never_looks_like_a_clean_end(shared: &SharedStack) {
         let watched = edge_otlp.is_some();
         let options = StackOptions { upstream: Some(upstream.base_url()), edge_otlp, ..StackOptions::default() };
         let stack = Stack::start(options).await.unwrap();
-        let Open { events, trace, scenario: _scenario, steps: _steps } = open(stack.edge.address(), &upstream).await;
+        let Open { events, trace, scenario: _scenario, steps: _steps } = open(&stack, &upstream).await;
         stack.backend.kill().await;
         let (rest, end) = events.rest().await;
         assert_not_complete(&rest);
@@ -80,7 +80,7 @@ async fn a_killed_backend_never_looks_like_a_clean_end(shared: &SharedStack) {
 }
 
 async fn a_stream_cut_upstream_is_an_error_event(shared: &SharedStack) {
-    let Open { scenario, steps, events, trace } = open(shared.edge(), &shared.upstream).await;
+    let Open { scenario, steps, events, trace } = open(shared, &shared.upstream).await;
     steps.cut();
     let (rest, end) = events.rest().await;
     end.unwrap();
@@ -101,7 +101,7 @@ async fn a_stream_cut_upstream_is_an_error_event(shared: &SharedStack) {
 }
 
 async fn a_stream_that_ends_without_saying_so_is_an_error_event(shared: &SharedStack) {
-    let Open { steps, events, scenario: _scenario, .. } = open(shared.edge(), &shared.upstream).await;
+    let Open { steps, events, scenario: _scenario, .. } = open(shared, &shared.upstream).await;
     // The body ends in good order, but neither `[DONE]` nor a finish reason came.
     drop(steps);
     let (rest, end) = events.rest().await;
@@ -114,7 +114,7 @@ async fn a_stream_that_ends_without_saying_so_is_an_error_event(shared: &SharedS
 const LEAVING_BOUND: Duration = Duration::from_secs(1);
 
 async fn a_client_that_leaves_in_mid_stream_closes_the_upstream_within_a_second(shared: &SharedStack) {
-    let trace = leave_in_mid_stream(shared.edge(), &shared.upstream).await;
+    let trace = leave_in_mid_stream(shared, &shared.upstream).await;
     let spans = shared.sink.wait_for_spans(&trace, |spans| spans.len() == 4).await;
     let server = |service: &str| spans.iter().find(|span| span.service == service && span.kind == SpanKind::Server);
     let (edge, backend) = (server("goblin-edge").unwrap(), server("goblin-backend").unwrap());
@@ -129,13 +129,13 @@ async fn a_client_that_leaves_in_mid_stream_closes_the_upstream_within_a_second(
     let upstream = Upstream::start().await.unwrap();
     let options = StackOptions { upstream: Some(upstream.base_url()), ..StackOptions::default() };
     let stack = Stack::start(options).await.unwrap();
-    leave_in_mid_stream(stack.edge.address(), &upstream).await;
+    leave_in_mid_stream(&stack, &upstream).await;
     stack.kill().await;
 }
 
 /// Leaves a stream that flows on, checks how soon the upstream is let go, and gives the trace's id.
-async fn leave_in_mid_stream(edge: std::net::SocketAddr, upstream: &Upstream) -> String {
-    let Open { scenario, steps, events, trace } = open(edge, upstream).await;
+async fn leave_in_mid_stream(door: impl Into<Door>, upstream: &Upstream) -> String {
+    let Open { scenario, steps, events, trace } = open(door, upstream).await;
     let left = Instant::now();
     drop(events);
     // workerd on its own notices a client's end only when it writes to it.
@@ -205,7 +205,7 @@ async fn a_backend_that_is_told_to_end_lets_open_streams_end(shared: &SharedStac
         ..StackOptions::default()
     };
     let stack = Stack::start(options).await.unwrap();
-    let Open { steps, mut events, trace, scenario: _scenario } = open(stack.edge.address(), &upstream).await;
+    let Open { steps, mut events, trace, scenario: _scenario } = open(&stack, &upstream).await;
     let backend = stack.backend.clone();
     let ending = tokio::spawn(async move { backend.terminate(Duration::from_secs(40)).await });
     // It listens no more, but the stream goes on.
@@ -233,7 +233,7 @@ async fn a_stream_that_outlasts_the_grace_ends_with_an_error_event(_: &SharedSta
     let mut options = StackOptions { upstream: Some(upstream.base_url()), ..StackOptions::default() };
     options.backend.env = vec![("GOBLIN_SERVICE__SHUTDOWN_GRACE".into(), "100ms".into())];
     let stack = Stack::start(options).await.unwrap();
-    let Open { events, scenario: _scenario, steps: _steps, .. } = open(stack.edge.address(), &upstream).await;
+    let Open { events, scenario: _scenario, steps: _steps, .. } = open(&stack, &upstream).await;
     let backend = stack.backend.clone();
     let ending = tokio::spawn(async move { backend.terminate(Duration::from_secs(40)).await });
     let (rest, end) = events.rest().await;

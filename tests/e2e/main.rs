@@ -2,18 +2,28 @@
 //!
 //! `cargo xtask test` sets up what they need and runs them; `cargo xtask test NAME` runs those with NAME in their names.
 
+mod admission;
+mod answered;
+mod challenges;
 mod chatting;
 mod client;
 mod commands;
 mod curl;
+mod decisions;
 mod endings;
+mod heads;
 mod health;
+mod limits;
 mod refusals;
 mod sdk;
 mod shared_stack;
+mod signed_agents;
+mod signer;
+mod started_once;
 mod suite;
 mod traces;
 mod trust;
+mod watched_edge;
 
 use std::process::ExitCode;
 
@@ -25,6 +35,10 @@ fn main() -> ExitCode {
     health::register(&mut suite);
     chatting::register(&mut suite);
     refusals::register(&mut suite);
+    admission::register(&mut suite);
+    challenges::register(&mut suite);
+    signed_agents::register(&mut suite);
+    limits::register(&mut suite);
     trust::register(&mut suite);
     traces::register(&mut suite);
     endings::register(&mut suite);

@@ -10,8 +10,8 @@ use reqwest::{Body, Method};
 use serde_json::json;
 
 use crate::{
-    client,
-    shared_stack::{SharedStack, StrictEdge, shared},
+    client::{self, Door},
+    shared_stack::{STRICT_BODY_LIMIT, SharedStack, shared},
     suite::{Suite, tests},
 };
 
@@ -49,7 +49,7 @@ async fn what_cannot_be_served_says_why(shared: &SharedStack) {
         ("POST", chat, json, r#"{"model":"gpt-9","messages":[{}]}"#, (422, "model_not_found")),
     ] {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = client::request(method.clone(), shared.edge(), path).body(body.to_owned());
+        let mut request = client::request(method.clone(), shared, path).body(body.to_owned());
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
@@ -69,18 +69,18 @@ async fn bodies_over_the_limit_are_refused_announced_or_not(shared: &SharedStack
         client::demo_chat(&"x".repeat(bytes - frame)).to_string()
     };
     let send = |body: Body| {
-        let request = client::request(Method::POST, strict.edge.address(), "/v1/chat/completions");
+        let request = client::request(Method::POST, strict, "/v1/chat/completions");
         request.header("content-type", "application/json").body(body).send()
     };
     let chunked = |text: String| {
         let parts: Vec<Vec<u8>> = text.into_bytes().chunks(1_000).map(<[u8]>::to_vec).collect();
         Body::wrap_stream(futures_util::stream::iter(parts.into_iter().map(Ok::<_, std::io::Error>)))
     };
-    for too_large in [Body::from(body(StrictEdge::BODY_LIMIT + 1)), chunked(body(StrictEdge::BODY_LIMIT + 1))] {
+    for too_large in [Body::from(body(STRICT_BODY_LIMIT + 1)), chunked(body(STRICT_BODY_LIMIT + 1))] {
         let (status, code, _) = client::error(send(too_large).await.unwrap()).await;
         assert_eq!((status, code.as_str()), (413, "body_too_large"));
     }
-    for large_enough in [Body::from(body(StrictEdge::BODY_LIMIT)), chunked(body(StrictEdge::BODY_LIMIT))] {
+    for large_enough in [Body::from(body(STRICT_BODY_LIMIT)), chunked(body(STRICT_BODY_LIMIT))] {
         assert_eq!(send(large_enough).await.unwrap().status(), 200);
     }
 }
@@ -88,7 +88,7 @@ async fn bodies_over_the_limit_are_refused_announced_or_not(shared: &SharedStack
 async fn a_backend_that_does_not_answer_in_time_is_a_504(shared: &SharedStack) {
     let strict = shared.strict().await;
     strict.origin.order("/v1/models", OriginAnswer::Hang);
-    let answer = client::request(Method::GET, strict.edge.address(), "/v1/models").send().await.unwrap();
+    let answer = client::request(Method::GET, strict, "/v1/models").send().await.unwrap();
     let trace = client::trace_id(&answer);
     let (status, code, _) = client::error(answer).await;
     assert_eq!((status, code.as_str()), (504, "backend_timeout"));
@@ -99,7 +99,7 @@ async fn a_backend_that_does_not_answer_in_time_is_a_504(shared: &SharedStack) {
 async fn a_backend_that_hangs_up_or_is_not_there_is_a_503(shared: &SharedStack) {
     let strict = shared.strict().await;
     strict.origin.order("/readyz", OriginAnswer::HangUp);
-    let answer = client::request(Method::GET, strict.edge.address(), "/readyz").send().await.unwrap();
+    let answer = client::request(Method::GET, strict, "/readyz").send().await.unwrap();
     assert_eq!(client::header(&answer, "retry-after").as_deref(), Some("5"));
     let (status, code, _) = client::error(answer).await;
     assert_eq!((status, code.as_str()), (503, "backend_unreachable"));
@@ -108,9 +108,14 @@ async fn a_backend_that_hangs_up_or_is_not_there_is_a_503(shared: &SharedStack) 
     let gone = Origin::start().await.unwrap();
     let url = gone.url();
     drop(gone);
-    let vars = vec![("BACKEND_ORIGIN".into(), url), ("EDGE_SIGNING_KEY".into(), signing_key::fresh("test").unwrap())];
+    let vars = vec![
+        ("BACKEND_ORIGIN".into(), url),
+        ("EDGE_SIGNING_KEY".into(), signing_key::fresh("test").unwrap()),
+        ("API_KEY_ISSUER_SECRETS".into(), shared.stack.issuer_secret.clone()),
+    ];
     let lonely = Edge::start(EdgeOptions { vars, ..EdgeOptions::default() }).await.unwrap();
-    let answer = client::chat(lonely.address(), &client::demo_chat("Anybody there?")).await;
+    let answer =
+        client::chat(Door::with_key(&lonely, &shared.stack.api_key), &client::demo_chat("Anybody there?")).await;
     let (status, code, request_id) = client::error(answer).await;
     assert_eq!((status, code.as_str()), (503, "backend_unreachable"));
     let answer = client::request(Method::GET, lonely.address(), "/healthz").send().await.unwrap();
@@ -158,7 +163,7 @@ async fn what_a_provider_answers_wrongly_is_told_without_its_internals(shared: &
                 _ => garbage(),
             };
             let scenario = shared.upstream.script(again);
-            let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({"stream": stream}))).await;
+            let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({"stream": stream}))).await;
             if expected.0 == 503 {
                 assert_eq!(client::header(&answer, "retry-after").as_deref(), Some("7"));
             }
@@ -168,9 +173,9 @@ async fn what_a_provider_answers_wrongly_is_told_without_its_internals(shared: &
         }
     }
     let scenario = shared.upstream.script(Script::error(401, "Incorrect API key provided: sk-canary", &[]));
-    let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+    let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({}))).await;
     assert!(!answer.text().await.unwrap().contains("canary"));
     let scenario = shared.upstream.script(Script::error(400, "`temperature` must be below 2", &[]));
-    let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+    let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({}))).await;
     assert!(answer.text().await.unwrap().contains("`temperature` must be below 2"), "it concerns the client's request");
 }

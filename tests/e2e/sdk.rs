@@ -25,29 +25,25 @@ const NO_PYTHON: &str =
     "there is no Python with the OpenAI SDK; `cargo xtask test` makes one where Python 3 is installed";
 
 async fn node_chats_with_the_demo_provider(shared: &SharedStack) {
-    check(shared, &node(shared, "goblin-demo", None).await, None);
+    check(&node(shared, "goblin-demo", None).await, None);
 }
 
 async fn node_chats_with_an_upstream(shared: &SharedStack) {
     let scenario = shared.upstream.script(Script::Friendly);
-    check(shared, &node(shared, "gpt-4o-mini", Some(scenario.id())).await, Some("Hello from the upstream"));
+    check(&node(shared, "gpt-4o-mini", Some(scenario.id())).await, Some("Hello from the upstream"));
     assert_eq!(scenario.requests().len(), 2, "one in one piece, one streamed");
 }
 
 async fn python_chats_with_the_demo_provider(shared: &SharedStack) -> Outcome {
     let Ok(python) = std::env::var(PYTHON) else { return skip(NO_PYTHON) };
-    check(shared, &python_sdk(shared, &python, "goblin-demo", None).await, None);
+    check(&python_sdk(shared, &python, "goblin-demo", None).await, None);
     Outcome::Passed
 }
 
 async fn python_chats_with_an_upstream(shared: &SharedStack) -> Outcome {
     let Ok(python) = std::env::var(PYTHON) else { return skip(NO_PYTHON) };
     let scenario = shared.upstream.script(Script::Friendly);
-    check(
-        shared,
-        &python_sdk(shared, &python, "gpt-4o-mini", Some(scenario.id())).await,
-        Some("Hello from the upstream"),
-    );
+    check(&python_sdk(shared, &python, "gpt-4o-mini", Some(scenario.id())).await, Some("Hello from the upstream"));
     assert_eq!(scenario.requests().len(), 2, "one in one piece, one streamed");
     Outcome::Passed
 }
@@ -65,7 +61,8 @@ async fn python_sdk(shared: &SharedStack, python: &str, model: &str, scenario: O
 }
 
 async fn run(shared: &SharedStack, mut command: Command, model: &str, scenario: Option<&str>) -> Value {
-    command.env("BASE_URL", format!("http://{}/v1", shared.edge())).env("MODEL", model).kill_on_drop(true);
+    command.env("BASE_URL", shared.url("/v1")).env("API_KEY", &shared.stack.api_key).env("MODEL", model);
+    command.kill_on_drop(true);
     if let Some(scenario) = scenario {
         command.env("SCENARIO", scenario);
     }
@@ -75,7 +72,7 @@ async fn run(shared: &SharedStack, mut command: Command, model: &str, scenario: 
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}\n{err}"))
 }
 
-fn check(shared: &SharedStack, seen: &Value, text: Option<&str>) {
+fn check(seen: &Value, text: Option<&str>) {
     for form in ["unary", "stream"] {
         let seen = &seen[form];
         match text {
@@ -95,5 +92,5 @@ fn check(shared: &SharedStack, seen: &Value, text: Option<&str>) {
     );
     assert_eq!(error["request_id"].as_str().map(str::len), Some(36));
     let models = seen["models"].as_array().expect("models");
-    assert!(models.iter().any(|model| model == "goblin-demo"), "{models:?} at {}", shared.edge());
+    assert!(models.iter().any(|model| model == "goblin-demo"), "{models:?}");
 }

@@ -66,7 +66,7 @@ async fn a_request_is_one_chain_from_client_to_provider(shared: &SharedStack) {
     for stream in [false, true] {
         let scenario = shared.upstream.script(Script::Friendly);
         let body = scenario.chat("gpt-4o-mini", json!({"stream": stream}));
-        let request = client::post(shared.edge(), "/v1/chat/completions", &body);
+        let request = client::post(shared, "/v1/chat/completions", &body);
         // A trace of its own for each round, continued from a caller that says it is not sampled.
         let caller = CALLER.replace("80319c", if stream { "80319d" } else { "80319e" });
         let answer = request.header("traceparent", &caller).header("tracestate", "vendor=1").send().await.unwrap();
@@ -106,7 +106,7 @@ async fn a_request_is_one_chain_from_client_to_provider(shared: &SharedStack) {
 }
 
 async fn the_demo_provider_is_internal_and_has_no_network(shared: &SharedStack) {
-    let answer = client::chat(shared.edge(), &client::demo_chat("Hello")).await;
+    let answer = client::chat(shared, &client::demo_chat("Hello")).await;
     let trace = client::trace_id(&answer);
     answer.bytes().await.unwrap();
     let spans = spans_of(shared, &trace, 4).await;
@@ -117,7 +117,7 @@ async fn spans_of_a_stream_end_with_its_body(shared: &SharedStack) {
     let (script, steps) = Script::lock_step();
     let scenario = shared.upstream.script(script);
     steps.text("first");
-    let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({"stream": true}))).await;
+    let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({"stream": true}))).await;
     let trace = client::trace_id(&answer);
     let mut events = Events::new(answer);
     events.next_json().await;
@@ -134,7 +134,7 @@ async fn spans_of_a_stream_end_with_its_body(shared: &SharedStack) {
 }
 
 async fn a_refused_request_has_the_spans_of_the_hops_it_reached(shared: &SharedStack) {
-    let answer = client::request(Method::GET, shared.edge(), "/secret-path?token=canary").send().await.unwrap();
+    let answer = client::request(Method::GET, shared, "/secret-path?token=canary").send().await.unwrap();
     let trace = client::trace_id(&answer);
     let (_, _, request_id) = client::error(answer).await;
     let spans = spans_of(shared, &trace, 1).await;
@@ -156,7 +156,7 @@ async fn a_refused_request_has_the_spans_of_the_hops_it_reached(shared: &SharedS
 async fn a_failed_request_fails_in_the_spans_that_failed(shared: &SharedStack) {
     for stream in [false, true] {
         let scenario = shared.upstream.script(Script::error(500, "boom", &[]));
-        let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({"stream": stream}))).await;
+        let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({"stream": stream}))).await;
         assert_eq!(answer.status(), 502);
         let trace = client::trace_id(&answer);
         let spans = spans_of(shared, &trace, 4).await;
@@ -167,7 +167,7 @@ async fn a_failed_request_fails_in_the_spans_that_failed(shared: &SharedStack) {
     }
     // What the client did wrong fails where the provider says so, and nowhere else.
     let scenario = shared.upstream.script(Script::error(400, "no such voice", &[]));
-    let answer = client::chat(shared.edge(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+    let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({}))).await;
     assert_eq!(answer.status(), 400);
     let trace = client::trace_id(&answer);
     let spans = spans_of(shared, &trace, 4).await;
@@ -183,10 +183,10 @@ async fn every_log_line_of_a_request_names_its_trace(_: &SharedStack) {
     let before = stack.backend.logs().len();
 
     let scenario = upstream.script(Script::error(500, "boom of a secret provider", &[]));
-    let failed = client::chat(stack.edge.address(), &scenario.chat("gpt-4o-mini", json!({}))).await;
+    let failed = client::chat(&stack, &scenario.chat("gpt-4o-mini", json!({}))).await;
     let mut streamed = client::demo_chat("A canary in a prompt");
     streamed["stream"] = true.into();
-    let streamed = client::post(stack.edge.address(), "/v1/chat/completions", &streamed);
+    let streamed = client::post(&stack, "/v1/chat/completions", &streamed);
     let streamed = streamed.header("x-request-id", "of-a-client").send().await.unwrap();
     let mut expected = HashSet::new();
     for answer in [failed, streamed] {
@@ -212,7 +212,7 @@ async fn every_log_line_of_a_request_names_its_trace(_: &SharedStack) {
 }
 
 async fn server_timing_names_every_hop(shared: &SharedStack) {
-    let answer = client::chat(shared.edge(), &client::demo_chat("Hello")).await;
+    let answer = client::chat(shared, &client::demo_chat("Hello")).await;
     let timing = client::header(&answer, "server-timing").unwrap();
     let names: Vec<&str> = timing.split(", ").map(|entry| entry.split(';').next().unwrap()).collect();
     assert_eq!(names, ["trace", "edge", "backend", "provider"], "{timing}");
@@ -224,7 +224,7 @@ async fn spans_leave_by_grpc_too_and_are_flushed_at_the_end(shared: &SharedStack
     // So long that only the flush at the end can have sent them.
     options.backend.env = vec![("OTEL_BSP_SCHEDULE_DELAY".into(), "600000".into())];
     let stack = Stack::start(options).await.unwrap();
-    let answer = client::chat(stack.edge.address(), &client::demo_chat("Hello")).await;
+    let answer = client::chat(&stack, &client::demo_chat("Hello")).await;
     let trace = client::trace_id(&answer);
     answer.bytes().await.unwrap();
     assert_eq!(shared.sink.trace(&trace), []);
@@ -241,7 +241,7 @@ async fn a_collector_that_is_not_there_hurts_nobody(_: &SharedStack) {
     let options = StackOptions { backend_otlp: Some(otlp), edge_otlp: Some(nowhere), ..StackOptions::default() };
     let stack = Stack::start(options).await.unwrap();
     for _ in 0..5 {
-        let answer = client::chat(stack.edge.address(), &client::demo_chat("Hello")).await;
+        let answer = client::chat(&stack, &client::demo_chat("Hello")).await;
         assert_eq!(answer.status(), 200);
         answer.bytes().await.unwrap();
     }

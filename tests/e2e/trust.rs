@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use goblin_shared::{
     edge_signature::{SignedHead, SigningKey},
-    headers::{GOBLIN_ATTEMPT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT},
+    headers::{GOBLIN_ATTEMPT, GOBLIN_CLIENT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT},
     request_id::RequestId,
 };
 use goblin_tests::{
     edge::{Edge, EdgeOptions},
+    http_peer::ReceivedRequest,
     signing_key,
 };
 use reqwest::{Method, Response};
@@ -16,9 +17,10 @@ use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
-    client,
+    client::{self, Door},
     shared_stack::{SharedStack, shared},
     suite::{Suite, tests},
+    watched_edge::WatchedEdge,
 };
 
 pub(crate) fn register(suite: &mut Suite) {
@@ -130,7 +132,7 @@ async fn wrong_old_and_altered_signatures_are_refused(shared: &SharedStack) {
 
 async fn a_clients_own_goblin_fields_never_reach_the_backend(shared: &SharedStack) {
     let strict = shared.strict().await;
-    let request = client::request(Method::GET, strict.edge.address(), "/v1/models?forged=1")
+    let request = client::request(Method::GET, strict, "/v1/models?forged=1")
         .header("x-goblin-request-id", "forged")
         .header("X-Goblin-Route", "\"openai/gpt-4.1\";v=\"1\"")
         .header("x-goblin-edge-signature", "v1;k=test;t=1;h=00")
@@ -152,19 +154,24 @@ async fn a_clients_own_goblin_fields_never_reach_the_backend(shared: &SharedStac
     assert_eq!(received.header(GOBLIN_ROUTE), None, "there is no plan for a list of models");
     assert_eq!(received.header("tracestate"), Some("vendor=1"));
     assert_eq!(received.header("x-request-id"), Some("mine"));
+    assert_vouched(&received, strict);
+}
+
+/// The edge signed what it added.
+pub(crate) fn assert_vouched(received: &ReceivedRequest, edge: &WatchedEdge) {
     let (request_id, attempt) = (received.header(GOBLIN_REQUEST_ID).unwrap(), received.header(GOBLIN_ATTEMPT).unwrap());
     request_id.parse::<RequestId>().unwrap();
     let signed = SignedHead {
-        method: "GET",
-        path_and_query: "/v1/models?forged=1",
+        method: received.method.as_str(),
+        path_and_query: &received.uri.to_string(),
         request_id,
         attempt,
-        route: "",
-        client: received.header("x-goblin-client").unwrap_or_default(),
+        route: received.header(GOBLIN_ROUTE).unwrap_or_default(),
+        client: received.header(GOBLIN_CLIENT).unwrap_or_default(),
         traceparent: received.header(TRACEPARENT).unwrap(),
     };
     let now = client::now().as_secs();
-    let keys = [strict.key.parse().unwrap()];
+    let keys = [edge.signing_key.parse().unwrap()];
     signed.verify(received.header(GOBLIN_EDGE_SIGNATURE).unwrap(), &keys, now, 60).unwrap();
 }
 
@@ -173,7 +180,9 @@ async fn a_slow_upload_is_signed_when_it_goes_on(shared: &SharedStack) {
     let mut stream = TcpStream::connect(strict.edge.address()).await.unwrap();
     let body = client::demo_chat("slowly").to_string();
     let head = format!(
-        "POST {CHAT}?slowly=1 HTTP/1.1\r\nhost: edge\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST {CHAT}?slowly=1 HTTP/1.1\r\nhost: edge\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        strict.api_key,
         body.len()
     );
     let (first, rest) = body.split_at(10);
@@ -193,10 +202,14 @@ async fn a_slow_upload_is_signed_when_it_goes_on(shared: &SharedStack) {
 
 async fn an_edge_with_another_key_is_refused_under_one_request_id(shared: &SharedStack) {
     let key = signing_key::fresh("test").unwrap();
-    let vars = [("BACKEND_ORIGIN", format!("http://{}", shared.backend())), ("EDGE_SIGNING_KEY", key)];
+    let vars = [
+        ("BACKEND_ORIGIN", format!("http://{}", shared.backend())),
+        ("EDGE_SIGNING_KEY", key),
+        ("API_KEY_ISSUER_SECRETS", shared.stack.issuer_secret.clone()),
+    ];
     let vars = vars.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let edge = Edge::start(EdgeOptions { vars, ..EdgeOptions::default() }).await.unwrap();
-    let answer = client::chat(edge.address(), &client::demo_chat("Hello")).await;
+    let answer = client::chat(Door::with_key(&edge, &shared.stack.api_key), &client::demo_chat("Hello")).await;
     // The ids of head and body are compared in there.
     let (status, code, request_id) = client::error(answer).await;
     assert_eq!((status, code.as_str()), (403, "edge_signature_invalid"));

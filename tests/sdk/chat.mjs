@@ -1,8 +1,8 @@
 // A user's program with OpenAI's official SDK for Node. Prints what it saw as one JSON object.
 import OpenAI from "openai";
 
-const { BASE_URL, MODEL, SCENARIO } = process.env;
-const client = new OpenAI({ baseURL: BASE_URL, apiKey: "of-a-client", maxRetries: 0 });
+const { API_KEY, BASE_URL, MODEL, SCENARIO } = process.env;
+const client = new OpenAI({ baseURL: BASE_URL, apiKey: API_KEY, maxRetries: 0 });
 const request = {
   model: MODEL,
   messages: [{ role: "user", content: "Hello from Node" }],

@@ -5,7 +5,7 @@ import os
 
 import openai
 
-client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="of-a-client", max_retries=0)
+client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], max_retries=0)
 scenario = os.environ.get("SCENARIO")
 request = {
     "model": os.environ["MODEL"],

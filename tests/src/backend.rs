@@ -5,6 +5,7 @@ use std::{env, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::{
     process::{LineSink, Process},
@@ -41,25 +42,12 @@ pub struct Backend {
 impl Backend {
     /// Starts `goblin-backend` and waits until both listeners listen.
     pub async fn start(options: BackendOptions) -> Result<Self> {
-        let binary = binary()?;
-        let mut command = workspace::command(&binary);
-        for (name, _) in env::vars() {
-            // Ours, not the backend's: its own have a section in their names.
-            if name.starts_with("GOBLIN_TEST_") || name == "GOBLIN_CACHE_DIR" {
-                command.env_remove(name);
-            }
-        }
-        let mut directory = None;
-        if !options.users_configuration {
-            for (name, _) in env::vars() {
-                if name.starts_with("GOBLIN_") || name.starts_with("OTEL_") {
-                    command.env_remove(name);
-                }
-            }
-            let empty = tempfile::tempdir()?;
-            command.current_dir(empty.path());
-            directory = Some(empty);
-        }
+        let (mut command, directory) = if options.users_configuration {
+            (users_command()?, None)
+        } else {
+            let (command, directory) = unconfigured()?;
+            (command, Some(directory))
+        };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         command
             .arg("serve")
@@ -131,6 +119,32 @@ impl Backend {
 #[must_use]
 pub fn field<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
     line.get(name).or_else(|| line.get("fields")?.get(name))
+}
+
+/// The binary with the user's configuration.
+fn users_command() -> Result<Command> {
+    let mut command = workspace::command(binary()?);
+    for (name, _) in env::vars() {
+        // Ours, not the backend's: its own have a section in their names.
+        if name.starts_with("GOBLIN_TEST_") || name == "GOBLIN_CACHE_DIR" {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+/// The binary without any of the user's configuration: no `GOBLIN_*`, no `OTEL_*`, and an empty working directory, which
+/// goes when dropped.
+pub(crate) fn unconfigured() -> Result<(Command, TempDir)> {
+    let mut command = workspace::command(binary()?);
+    for (name, _) in env::vars() {
+        if name.starts_with("GOBLIN_") || name.starts_with("OTEL_") {
+            command.env_remove(name);
+        }
+    }
+    let directory = tempfile::tempdir()?;
+    command.current_dir(directory.path());
+    Ok((command, directory))
 }
 
 fn binary() -> Result<PathBuf> {

@@ -1,6 +1,6 @@
 //! The edge as its users start it: `wrangler dev` with the wrangler.toml at the top of the checkout.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
@@ -25,6 +25,9 @@ pub struct EdgeOptions {
     pub vars: Vec<(String, String)>,
     /// Whether `.dev.vars` and the state under `.wrangler` apply. Otherwise nothing is shared with any other instance.
     pub users_configuration: bool,
+    /// Where the Worker's state is kept, for an edge that takes over what another left. Default a folder of its own,
+    /// which goes with it; with the user's configuration, theirs.
+    pub persist_to: Option<PathBuf>,
     /// What is done with each line of its log beside keeping it.
     pub sink: Option<LineSink>,
 }
@@ -33,7 +36,7 @@ pub struct EdgeOptions {
 pub struct Edge {
     process: Arc<Process>,
     address: SocketAddr,
-    /// State, registry and settings of this instance.
+    /// Registry and settings of this instance, and its state unless that is kept elsewhere.
     _directory: TempDir,
 }
 
@@ -51,7 +54,11 @@ impl Edge {
         if !options.users_configuration {
             let no_variables = directory.path().join("no-variables.env");
             std::fs::write(&no_variables, "")?;
-            command.arg("--env-file").arg(no_variables).arg("--persist-to").arg(directory.path().join("state"));
+            command.arg("--env-file").arg(no_variables);
+        }
+        let own_state = || (!options.users_configuration).then(|| directory.path().join("state"));
+        if let Some(state) = options.persist_to.clone().or_else(own_state) {
+            command.arg("--persist-to").arg(state);
         }
         for (name, value) in &options.vars {
             command.arg("--var").arg(format!("{name}:{value}"));

@@ -91,6 +91,12 @@ impl OtlpSink {
         patiently(waiting, || format!("the metric point did not come; these did: {:#?}", self.points())).await
     }
 
+    /// Waits until all metric points so far are such that `complete`.
+    pub async fn wait_for_points(&self, complete: impl Fn(&[MetricPoint]) -> bool) -> Vec<MetricPoint> {
+        let waiting = self.received.points.wait(|points| complete(points).then(|| points.to_vec()));
+        patiently(waiting, || format!("metric points are missing; these came: {:#?}", self.points())).await
+    }
+
     /// Waits for a log record that `is_it`.
     pub async fn wait_for_log(&self, is_it: impl Fn(&LogRecord) -> bool) -> LogRecord {
         let waiting = self.received.logs.wait(|logs| logs.iter().find(|log| is_it(log)).cloned());

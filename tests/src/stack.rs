@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 
 use crate::{
+    api_key::{ISSUER_SECRETS_OF_THE_BACKEND, mint_api_key},
     backend::{Backend, BackendOptions},
     edge::{Edge, EdgeOptions},
-    readiness, signing_key,
+    readiness, secret, signing_key,
 };
 
 /// From both having started to the edge reaching the backend.
@@ -21,6 +22,9 @@ const END_BOUND: Duration = Duration::from_secs(40);
 pub struct StackOptions {
     /// The key that both share; default a fresh one. With the user's configuration of the edge, the one in `.dev.vars`.
     pub signing_key: Option<String>,
+    /// The secret that makes API keys genuine, or two with a comma between; default a fresh one. With the user's
+    /// configuration of the edge, what `.dev.vars` says.
+    pub issuer_secret: Option<String>,
     /// Base URL of what stands in for OpenAI, `http://…/v1`.
     pub upstream: Option<String>,
     /// Where the backend sends telemetry.
@@ -50,6 +54,10 @@ pub struct Stack {
     pub backend: Arc<Backend>,
     /// The key that both share, `<id>:<secret>`.
     pub signing_key: String,
+    /// What makes API keys genuine here, for those who mint more.
+    pub issuer_secret: String,
+    /// A genuine API key.
+    pub api_key: String,
 }
 
 impl Stack {
@@ -59,14 +67,24 @@ impl Stack {
             Some(key) => key,
             None => signing_key::fresh("test")?,
         };
+        let issuer_secret = match options.issuer_secret {
+            Some(secret) => secret,
+            None => secret::fresh()?,
+        };
+        let api_key = mint_api_key(&issuer_secret).await?;
+        let mut backend = options.backend;
+        // The later of two wins.
+        backend.env.insert(0, (ISSUER_SECRETS_OF_THE_BACKEND.to_owned(), issuer_secret.clone()));
         let backend =
-            start_backend(&signing_key, options.upstream.as_deref(), options.backend_otlp.as_ref(), options.backend)
-                .await?;
+            start_backend(&signing_key, options.upstream.as_deref(), options.backend_otlp.as_ref(), backend).await?;
         let mut edge = options.edge;
         let mut vars = vec![("BACKEND_ORIGIN".to_owned(), format!("http://{}", backend.service()))];
         if !edge.users_configuration {
             // Otherwise it stands in `.dev.vars`, and not on a command line that every user of the machine can read.
             vars.push(("EDGE_SIGNING_KEY".to_owned(), signing_key.clone()));
+            vars.push(("API_KEY_ISSUER_SECRETS".to_owned(), issuer_secret.clone()));
+            // Milliseconds; the default of five seconds would be the time of every test that looks at counts.
+            vars.push(("OTEL_METRIC_EXPORT_INTERVAL".to_owned(), "200".to_owned()));
         }
         if let Some(endpoint) = options.edge_otlp {
             vars.push(("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint));
@@ -79,7 +97,7 @@ impl Stack {
             let (edge, backend) = (edge.process().log().tail(20), backend.process().log().tail(20));
             format!("the edge does not reach the backend.\nThe edge's log ends:\n{edge}The backend's:\n{backend}")
         })?;
-        Ok(Self { edge: Arc::new(edge), backend: Arc::new(backend), signing_key })
+        Ok(Self { edge: Arc::new(edge), backend: Arc::new(backend), signing_key, issuer_secret, api_key })
     }
 
     /// Ends both: first the backend, which may finish its answers through the edge.

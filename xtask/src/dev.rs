@@ -75,6 +75,7 @@ async fn start(options: &DevOptions) -> Result<Stack> {
     say("starting the backend and the edge …");
     Stack::start(StackOptions {
         signing_key: Some(dev_vars.signing_key()?),
+        issuer_secret: Some(dev_vars.issuer_secrets()?),
         backend: BackendOptions {
             service: Some(([127, 0, 0, 1], service_port).into()),
             operations: Some(([127, 0, 0, 1], operations_port).into()),
@@ -82,7 +83,13 @@ async fn start(options: &DevOptions) -> Result<Stack> {
             sink: Some(prefixed("backend")),
             ..BackendOptions::default()
         },
-        edge: EdgeOptions { port: Some(edge_port), vars, users_configuration: true, sink: Some(prefixed("edge   ")) },
+        edge: EdgeOptions {
+            port: Some(edge_port),
+            vars,
+            users_configuration: true,
+            sink: Some(prefixed("edge   ")),
+            ..EdgeOptions::default()
+        },
         ..StackOptions::default()
     })
     .await
@@ -90,16 +97,18 @@ async fn start(options: &DevOptions) -> Result<Stack> {
 
 /// What one needs to know to use it. On standard output, so that it can be told from the logs.
 fn introduce(stack: &Stack) {
+    let authorization = format!("authorization: Bearer {}", stack.api_key);
     let chat = |flags: &str, more: &str| {
         let url = stack.edge.url("/v1/chat/completions");
         let message = r#"{"role":"user","content":"Hello, goblin!"}"#;
         let body = format!(r#"{{"model":"goblin-demo",{more}"messages":[{message}]}}"#);
-        format!("curl {flags} {url} -H 'content-type: application/json' -d '{body}'")
+        format!("curl {flags} {url} -H '{authorization}' -H 'content-type: application/json' -d '{body}'")
     };
     println!();
     println!("The edge (the public URL)         {}", stack.edge.url(""));
     println!("The backend, service listener     http://{}", stack.backend.service());
     println!("The backend, operations listener  http://{}", stack.backend.operations());
+    println!("An API key (one more: goblin-backend keys create)  {}", stack.api_key);
     println!();
     println!("Try it:");
     println!("{}", chat("-sS", ""));

@@ -70,9 +70,11 @@ impl Answer {
         self.0.as_ref().ok().and_then(|response| response.headers().get(SERVER_TIMING).ok()?).unwrap_or_default()
     }
 
-    /// Makes the backend's answer ours: its head may be changed from here on.
-    pub(crate) fn adopt(self, request_id: RequestId, server_timing: &str) -> Self {
-        Self(self.0.and_then(|fetched| runtime::adopt(&fetched, &request_id.to_string(), server_timing)))
+    /// Makes the backend's answer ours: its head may be changed from here on. `more` are fields beside the backend's.
+    pub(crate) fn adopt(self, request_id: RequestId, server_timing: &str, more: &[(&'static str, String)]) -> Self {
+        let lines: Vec<_> = more.iter().map(|(name, value)| format!("{name},{value}")).collect();
+        let (request_id, more) = (request_id.to_string(), lines.join("\n"));
+        Self(self.0.and_then(|fetched| runtime::adopt(&fetched, &request_id, server_timing, &more)))
     }
 
     /// Waits for the end of the body, without touching its bytes: they go through a native pipe that tells.

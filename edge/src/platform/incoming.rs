@@ -7,7 +7,7 @@ use web_sys::{AbortSignal, Request};
 use worker::{Context, Env};
 
 use super::{
-    Answer,
+    Answer, Surroundings,
     backend::{self, BackendError},
     body::{self, Body},
     runtime,
@@ -16,6 +16,7 @@ use crate::{
     config::{ConfigFaults, EdgeConfig},
     facts::RequestFacts,
     forward::OutgoingHead,
+    identify::Identity,
     refusal::Refusal,
 };
 
@@ -50,6 +51,11 @@ impl Incoming {
             let read = || Rc::new(EdgeConfig::read(|name| self.env.var(name).ok().map(|value| value.to_string())));
             Rc::clone(config.get_or_init(read))
         })
+    }
+
+    /// What admission asks of others on behalf of this request.
+    pub(crate) fn surroundings<'a>(&'a self, config: &EdgeConfig, identity: &'a Identity) -> Surroundings<'a> {
+        Surroundings { env: &self.env, identity, key_patience_ms: config.admit.key_limit.timeout_ms }
     }
 
     /// Reads the body, up to `limit` bytes.

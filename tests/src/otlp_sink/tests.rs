@@ -9,7 +9,10 @@ use opentelemetry_proto::tonic::{
     },
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
     logs::v1::{LogRecord as LogMessage, ResourceLogs, ScopeLogs},
-    metrics::v1::{Histogram, HistogramDataPoint, Metric, ResourceMetrics, ScopeMetrics, metric},
+    metrics::v1::{
+        AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
+        Sum, metric, number_data_point,
+    },
     resource::v1::Resource,
     trace::v1::{ResourceSpans, ScopeSpans, Span as SpanMessage, Status, status::StatusCode},
 };
@@ -134,6 +137,36 @@ async fn metrics_and_logs_come_both_ways() {
     let log = sink.wait_for_log(|log| log.body == "listening").await;
     assert_eq!((log.trace_id, log.severity.as_str()), (hex::encode([TRACE; 16]), "INFO"));
     assert_eq!((sink.points().len(), sink.logs().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn counters_say_whether_they_count_since_the_last_report() {
+    let sink = OtlpSink::start().await.unwrap();
+    for (temporality, value) in [(AggregationTemporality::Delta, 3), (AggregationTemporality::Cumulative, 5)] {
+        let point = NumberDataPoint {
+            attributes: vec![text("decision", "refused")],
+            value: Some(number_data_point::Value::AsInt(value)),
+            ..NumberDataPoint::default()
+        };
+        let sum = Sum { data_points: vec![point], aggregation_temporality: temporality as i32, is_monotonic: true };
+        let metric = Metric {
+            name: "goblin.edge.decisions".to_owned(),
+            unit: "{decision}".to_owned(),
+            data: Some(metric::Data::Sum(sum)),
+            ..Metric::default()
+        };
+        let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
+        let resource_metrics =
+            vec![ResourceMetrics { resource: Some(resource()), scope_metrics, ..ResourceMetrics::default() }];
+        let body = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
+        let url = format!("{}/v1/metrics", sink.http_endpoint());
+        assert_eq!(post(url, "application/x-protobuf", "identity", body).await, 200);
+    }
+    let points = sink.wait_for_points(|points| points.len() == 2).await;
+    let values: Vec<_> = points.iter().map(|point| point.value.clone()).collect();
+    let sum = |value, is_delta| PointValue::Sum { value, is_delta, is_monotonic: true };
+    assert_eq!(values, [sum(3.0, true), sum(5.0, false)]);
+    assert!(points.iter().all(|point| point.unit == "{decision}" && point.attributes["decision"] == "refused"));
 }
 
 #[tokio::test]
