@@ -5,7 +5,10 @@ mod variables;
 use goblin_shared::{edge_signature::SigningKey, limits};
 
 pub use self::variables::Variables;
-use crate::admit::AdmitConfig;
+use crate::{
+    admit::AdmitConfig,
+    cors::{self, CorsConfig, Origins},
+};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct EdgeConfig {
     pub body_limit: usize,
     /// Who may come in.
     pub admit: AdmitConfig,
+    /// Which pages may use the service from a browser.
+    pub cors: CorsConfig,
     /// Where spans and metrics go; nowhere when no endpoint is configured.
     pub otlp: Option<OtlpConfig>,
 }
@@ -83,15 +88,29 @@ impl EdgeConfig {
             variables.number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1..=i32::MAX, &mut faults);
         let body_limit = variables.number("BODY_LIMIT_BYTES", limits::BODY_BYTES, 1..=usize::MAX, &mut faults);
         let admit = AdmitConfig::read(&variables, signing_key.as_ref(), &mut faults);
+        let cors = cors(&variables, &mut faults);
         let otlp = otlp(&variables, &mut faults);
 
         match (backend_origin.flatten(), signing_key, admit) {
             (Some(backend_origin), Some(signing_key), Some(admit)) if faults.is_empty() => {
-                Ok(Self { backend_origin, signing_key, first_byte_timeout_ms, body_limit, admit, otlp })
+                Ok(Self { backend_origin, signing_key, first_byte_timeout_ms, body_limit, admit, cors, otlp })
             }
             _ => Err(ConfigFaults(faults)),
         }
     }
+}
+
+fn cors(variables: &Variables<'_>, faults: &mut Vec<String>) -> CorsConfig {
+    let origins = match variables.texts("CORS_ORIGINS").as_slice() {
+        [any] if any == "*" => Origins::Any,
+        _ => Origins::Listed(variables.list(
+            "CORS_ORIGINS",
+            faults,
+            "an origin such as https://app.example, or a single *",
+            cors::origin,
+        )),
+    };
+    CorsConfig { origins, max_age_s: variables.number("CORS_MAX_AGE_S", 7_200, 0..=86_400, faults) }
 }
 
 fn otlp(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<OtlpConfig> {
@@ -184,9 +203,10 @@ mod tests {
             ("ADMIT_RULES", "crawlers=off"),
             ("BLOCK_ADDRESSES", "192.0.2.1, my-short-secret"),
             ("KEY_LIMIT_SUSTAINED", "0/1"),
+            ("CORS_ORIGINS", "https://app.example,*"),
         ])
         .unwrap_err();
-        assert_eq!(faults.0.len(), 9, "{faults}");
+        assert_eq!(faults.0.len(), 10, "{faults}");
         assert!(!faults.to_string().contains("my-short-secret"));
         assert_eq!(read(&[]).unwrap_err().0.len(), 3);
     }

@@ -4,6 +4,7 @@
 
 pub mod admit;
 pub mod config;
+pub mod cors;
 pub mod facts;
 pub mod forward;
 pub mod identify;

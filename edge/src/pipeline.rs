@@ -1,7 +1,8 @@
 //! The way of a request, in order. Start reading here.
 //!
 //! 1. **identify**: an id and a place in a trace, before anything can go wrong.
-//! 2. **preflight**: path, method, content type, announced length; what the head alone refuses.
+//! 2. **preflight**: path, method, content type, announced length; what the head alone refuses. A browser's own question
+//!    (CORS) is answered here.
 //! 3. **admit**: who it is, whether it may come in, and how often.
 //! 4. **route**: the body is read once, bounded, and a plan made of it.
 //! 5. **forward**: the head is signed, the body handed over natively, the answer streamed back natively.
@@ -104,7 +105,7 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
 struct Progress {
     /// What was decided at the door.
     admission: Record,
-    /// Fields that admission puts on every answer.
+    /// Fields that every answer carries, whoever gives it.
     fields: Vec<(&'static str, String)>,
     forwarded_at: Option<f64>,
     backend_status: Option<u16>,
@@ -118,18 +119,29 @@ async fn handle(
     start: f64,
     progress: &mut Progress,
 ) -> Result<Answer, Stopped> {
+    progress.fields = config.cors.fields(facts);
     let surroundings = incoming.surroundings(config, identity);
     admit::tripwire(&config.admit, facts, &surroundings, &mut progress.admission)?;
+    // A browser asks it before the request itself, and cannot show who it is.
+    if let Some(preflight) = config.cors.preflight(facts) {
+        progress.admission.answered(&preflight, "cors_preflight");
+        let mut fields = preflight?;
+        fields.append(&mut progress.fields);
+        let timing = timing(identity, start).into_value();
+        return Ok(Answer::own(&OwnAnswer::empty(fields, identity.request_id, timing)));
+    }
     let endpoint = preflight::check(facts, config.body_limit)
         .inspect_err(|refusal| progress.admission.refused(refusal.error.code.as_str()))?;
     let admitted = admit::admit(&config.admit, facts, endpoint, &surroundings, &mut progress.admission).await?;
-    progress.fields = admitted.fields;
+    progress.fields.extend(admitted.fields);
     facts.client.verdict = Some(admitted.verdict.as_str().to_owned());
     facts.client.agent.clone_from(&progress.admission.agent);
     if endpoint == Endpoint::Healthz {
         let body = if facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
         let timing = timing(identity, start).into_value();
-        return Ok(Answer::own(&OwnAnswer::json(200, body.to_owned(), identity.request_id, timing)));
+        let mut answer = OwnAnswer::json(200, body.to_owned(), identity.request_id, timing);
+        answer.headers.append(&mut progress.fields);
+        return Ok(Answer::own(&answer));
     }
 
     let (plan, body) = if endpoint.takes_body() {

@@ -31,7 +31,9 @@ impl Endpoint {
         }
     }
 
-    fn allow(self) -> &'static str {
+    /// The methods that it takes, as the field `allow` lists them.
+    #[must_use]
+    pub fn allow(self) -> &'static str {
         if self.takes_body() { "POST" } else { "GET, HEAD" }
     }
 

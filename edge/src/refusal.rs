@@ -46,6 +46,14 @@ impl OwnAnswer {
         ];
         Self { status, headers, body }
     }
+
+    /// No content; how long it may be kept the fields say.
+    #[must_use]
+    pub fn empty(fields: Vec<(&'static str, String)>, request_id: RequestId, server_timing: String) -> Self {
+        let mut headers = vec![(REQUEST_ID, request_id.to_string()), (SERVER_TIMING, server_timing)];
+        headers.extend(fields);
+        Self { status: 204, headers, body: String::new() }
+    }
 }
 
 impl Refusal {

@@ -52,6 +52,8 @@ codes! {
     ChallengeRequired = 403 "permission_error" "challenge_required";
     /// Turnstile does not take the client's solution.
     ChallengeFailed = 403 "permission_error" "challenge_failed";
+    /// Pages of this origin may not use the service from a browser.
+    OriginNotAllowed = 403 "permission_error" "origin_not_allowed";
     /// The request did not come through the edge, or was changed on the way.
     EdgeSignatureInvalid = 403 "permission_error" "edge_signature_invalid";
     /// No such path.

@@ -26,7 +26,8 @@ pub(crate) async fn send(request: RequestBuilder) -> Answered {
     let (status, headers, trace) = (answer.status().as_u16(), answer.headers().clone(), client::trace_id(&answer));
     let bytes = answer.bytes().await.expect("a body");
     // Wrangler compresses, as Cloudflare does, for clients that say that they can take it.
-    let is_gzip = headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+    // An empty body it calls compressed all the same.
+    let is_gzip = !bytes.is_empty() && headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
     let mut body = String::new();
     let read =
         if is_gzip { GzDecoder::new(&*bytes).read_to_string(&mut body) } else { (&*bytes).read_to_string(&mut body) };

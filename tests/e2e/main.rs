@@ -14,6 +14,7 @@ mod endings;
 mod heads;
 mod health;
 mod limits;
+mod pages;
 mod refusals;
 mod sdk;
 mod shared_stack;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     curl::register(&mut suite);
     health::register(&mut suite);
     chatting::register(&mut suite);
+    pages::register(&mut suite);
     refusals::register(&mut suite);
     admission::register(&mut suite);
     challenges::register(&mut suite);

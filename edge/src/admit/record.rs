@@ -1,6 +1,7 @@
 //! What was decided on a request, for its span and for the metric.
 
 use super::{bot::Finding, rule::Rule};
+use crate::refusal::Refusal;
 
 /// For whom a request was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,14 @@ impl Record {
     /// Notes a refusal, of admission or of preflight.
     pub fn refused(&mut self, reason: &'static str) {
         self.decision = Some(Decision::Refused(reason));
+    }
+
+    /// Notes what was answered before anybody was asked who it is.
+    pub fn answered<T>(&mut self, answer: &Result<T, Refusal>, reason: &'static str) {
+        match answer {
+            Ok(_) => self.admitted(reason),
+            Err(refusal) => self.refused(refusal.error.code.as_str()),
+        }
     }
 
     pub(super) fn observe(&mut self, finding: Finding) {

@@ -46,12 +46,13 @@ impl Answer {
     pub(crate) fn own(own: &OwnAnswer) -> Self {
         let init = ResponseInit::new();
         init.set_status(own.status);
-        let response = Response::new_with_opt_str_and_init(Some(&own.body), &init).and_then(|response| {
-            for (name, value) in &own.headers {
-                response.headers().set(name, value)?;
-            }
-            Ok(response)
-        });
+        let response = Response::new_with_opt_str_and_init((own.status != 204).then_some(own.body.as_str()), &init)
+            .and_then(|response| {
+                for (name, value) in &own.headers {
+                    response.headers().set(name, value)?;
+                }
+                Ok(response)
+            });
         Self(response)
     }
 
