@@ -1,7 +1,7 @@
 //! Who may come in: block lists, keys, bots, limits, challenges.
 //!
-//! The order is that of cost: what the head alone tells, then Cloudflare's own counter, then what needs a fetch, last the
-//! exact limit, which must count no request that is refused for another reason. Nothing here knows the runtime: what
+//! The order is that of cost: lists, then Cloudflare's own counter, then what the head alone tells, then what needs a
+//! fetch, last the exact limit, which counts no request that is refused here for another reason. Nothing here knows the runtime: what
 //! must be asked of others goes through [`Outside`], so that every order and outcome is tested natively.
 
 pub mod address;
@@ -12,8 +12,10 @@ pub mod config;
 pub mod credential;
 pub mod directory_cache;
 pub mod honeypot;
+pub mod key_bucket;
 pub mod key_directory;
 pub mod key_limit;
+pub mod key_memory;
 pub mod lists;
 pub mod message_signature;
 pub mod record;
@@ -39,8 +41,10 @@ pub use self::{
     config::AdmitConfig,
     directory_cache::{DirectoryCache, Look},
     honeypot::Trapped,
+    key_bucket::{IDLE_US, KeyBucket, Waking},
     key_directory::KeyDirectory,
     key_limit::{KeyLimitConfig, from_text, to_text},
+    key_memory::KeyMemory,
     record::{Decision, Record, Verdict},
     rule::Rule,
     turnstile::TurnstileConfig,
@@ -82,6 +86,8 @@ pub trait Outside {
     async fn siteverify(&self, config: &TurnstileConfig, question: String) -> Result<Vec<u8>, Unavailable>;
     /// Takes one request from a key's quota.
     async fn take(&self, key_id: &str) -> Result<Standing, Unavailable>;
+    /// The same without asking anybody, as far as one isolate can count.
+    fn take_alone(&self, key_id: &str) -> Standing;
     /// Tells the operator.
     fn log(&self, message: &str);
 }
@@ -113,7 +119,10 @@ pub fn tripwire(
     }
     let address = client_address(facts, config.dev_address_header.as_deref());
     let mut door = Door { config, facts, outside, record, address, bucket: address::bucket(address) };
-    if config.rules.mode(Rule::Honeypot) == Mode::Enforce && !config.lists.allow_client(facts, address) {
+    // A page of another site can make any visitor's browser ask for it; and who has no address is everybody.
+    let is_made_to = matches!(facts.header("sec-fetch-site"), Some("cross-site" | "same-site"));
+    let is_trusted = config.lists.allow_client(facts, address);
+    if config.rules.mode(Rule::Honeypot) == Mode::Enforce && !is_trusted && !is_made_to && address.is_some() {
         outside.trap(&door.bucket);
     }
     door.found(Rule::Honeypot.into())
@@ -161,36 +170,31 @@ impl<O: Outside> Door<'_, O> {
                 self.found(rule.into())?;
             }
         }
+        // Cheap, and whoever tries keys or names has a limit too.
+        self.limit_address().await?;
         let is_spared = is_trusted || lists.allow_path(self.facts.path());
         if endpoint.is_health() {
-            self.is_no_scanner(is_spared)?;
-            self.limit_address().await?;
             return Ok(Admitted::as_verdict(Verdict::Health));
         }
         match credential::read(self.facts, &self.config.issuers) {
             Err(_) => Err(self.refuse("invalid_api_key", refusals::invalid_api_key())),
-            Ok(Credential::Genuine(key)) => {
-                self.limit_address().await?;
-                self.limit_key(&key).await
-            }
-            Ok(_) if is_spared => {
-                self.limit_address().await?;
-                Ok(Admitted::as_verdict(Verdict::AllowList))
+            Ok(Credential::Genuine(key)) => self.limit_key(&key).await,
+            Ok(_) if is_spared => Ok(Admitted::as_verdict(Verdict::AllowList)),
+            Ok(Credential::Foreign) if self.config.trust_foreign => {
+                Ok(Admitted::as_verdict(Verdict::ForeignCredential))
             }
             Ok(credential) => {
-                self.is_no_scanner(false)?;
-                let claim = self.claim()?;
-                if claim.is_none() {
-                    self.is_no_bot()?;
+                self.is_no_scanner()?;
+                if let Some(claim) = self.claim()?
+                    && self.proves(&claim).await?
+                {
+                    self.record.agent = Some(claim.agent.to_string());
+                    return Ok(Admitted::as_verdict(Verdict::SignedAgent));
                 }
-                self.limit_address().await?;
-                if let Some(claim) = claim {
-                    if self.proves(&claim).await? {
-                        self.record.agent = Some(claim.agent.to_string());
-                        return Ok(Admitted::as_verdict(Verdict::SignedAgent));
-                    }
-                    self.is_no_bot()?;
+                if bot::is_wanted(&self.config.bots, self.facts) {
+                    return Ok(Admitted::as_verdict(Verdict::VerifiedBot));
                 }
+                self.is_no_bot()?;
                 self.challenge(&credential).await
             }
         }
@@ -210,6 +214,7 @@ impl<O: Outside> Door<'_, O> {
             }
             Mode::Enforce => {
                 self.record.pattern = finding.pattern;
+                self.record.detail = finding.detail.map(str::to_owned).or(self.record.detail.take());
                 Err(self.refuse(finding.rule.as_str(), refusal()))
             }
         }
@@ -231,8 +236,8 @@ impl<O: Outside> Door<'_, O> {
         Ok(())
     }
 
-    fn is_no_scanner(&mut self, is_spared: bool) -> Result<(), Refusal> {
-        if !is_spared && self.config.rules.looks_at(Rule::Honeypot) && self.outside.is_trapped(&self.bucket) {
+    fn is_no_scanner(&mut self) -> Result<(), Refusal> {
+        if self.config.rules.looks_at(Rule::Honeypot) && self.outside.is_trapped(&self.bucket) {
             self.found(Rule::Honeypot.into())?;
         }
         Ok(())
@@ -277,8 +282,9 @@ impl<O: Outside> Door<'_, O> {
         match web_bot_auth::read(&request, &self.config.agents, self.outside.unix_millis() / 1_000) {
             Ok(Signature::Claimed(claim)) => Ok(Some(claim)),
             Ok(Signature::None | Signature::Unlisted) => Ok(None),
-            Err(_) => {
-                self.found(Rule::WebBotAuth.into())?;
+            Err(error) => {
+                self.record.detail = Some(error.to_string());
+                self.breaks(Rule::WebBotAuth.into(), || refusals::unproven(&error.to_string()))?;
                 Ok(None)
             }
         }
@@ -293,7 +299,10 @@ impl<O: Outside> Door<'_, O> {
         };
         match checked {
             Ok(true) => return Ok(true),
-            Ok(false) => self.found(Rule::WebBotAuth.into())?,
+            Ok(false) => {
+                let why = "the signature is not of a key in the agent's directory";
+                self.breaks(Rule::WebBotAuth.into(), || refusals::unproven(why))?;
+            }
             Err(why) => {
                 self.record.lacked(Rule::WebBotAuth);
                 self.outside.log(&format!("web_bot_auth: {}", why.0));
@@ -311,15 +320,12 @@ impl<O: Outside> Door<'_, O> {
         else {
             return Ok(Admitted::as_verdict(unchallenged));
         };
-        if *credential == Credential::Foreign && turnstile.trust_foreign {
-            return Ok(Admitted::as_verdict(unchallenged));
-        }
         let millis = self.outside.unix_millis();
         let user_agent = self.facts.header("user-agent").unwrap_or_default();
         let bucket = self.bucket.clone();
         let holder = Holder { bucket: &bucket, user_agent };
         let cookies = self.facts.header("cookie").unwrap_or_default();
-        if holder.is_cleared(&self.config.clearance_key, cookies, millis / 1_000) {
+        if holder.is_cleared(&self.config.clearance.key, cookies, millis / 1_000) {
             return Ok(Admitted::as_verdict(Verdict::Clearance));
         }
         let judged = match self.facts.header(TURNSTILE_TOKEN).map(str::trim) {
@@ -338,10 +344,11 @@ impl<O: Outside> Door<'_, O> {
         };
         match judged {
             Siteverified::Solved => {
-                let cookie = holder.set_cookie(&self.config.clearance_key, millis / 1_000, turnstile.clearance_s);
+                let cookie = holder.set_cookie(&self.config.clearance, millis / 1_000, turnstile.clearance_s);
                 Ok(Admitted { verdict: Verdict::Turnstile, fields: vec![("set-cookie", cookie)] })
             }
             Siteverified::Failed(why) => {
+                self.record.detail = Some(why.clone());
                 self.breaks(Rule::Turnstile.into(), || refusals::challenge_failed(&why))?;
                 Ok(Admitted::as_verdict(unchallenged))
             }
@@ -358,16 +365,20 @@ impl<O: Outside> Door<'_, O> {
             return Ok(admitted);
         }
         let KeyLimitConfig { policy, failure, .. } = self.config.key_limit;
-        match self.outside.take(key.id()).await {
+        let standing = match self.outside.take(key.id()).await {
             Ok(standing) => {
-                let fields = RateFields::new("burst", &policy, &standing);
-                if !standing.passes {
-                    let seconds = Seconds(standing.retry_after);
-                    self.breaks(Rule::KeyLimit.into(), || refusals::key_limit(&fields, seconds))?;
-                }
-                admitted.fields = refusals::rate_fields(&fields);
+                admitted.fields = refusals::rate_fields(&RateFields::new("burst", &policy, &standing));
+                standing
             }
-            Err(why) => self.lacks(Rule::KeyLimit, "key_limit_unavailable", failure, &why)?,
+            Err(why) => {
+                self.lacks(Rule::KeyLimit, "key_limit_unavailable", failure, &why)?;
+                self.outside.take_alone(key.id())
+            }
+        };
+        if !standing.passes {
+            let fields = RateFields::new("burst", &policy, &standing);
+            let seconds = Seconds(standing.retry_after);
+            self.breaks(Rule::KeyLimit.into(), || refusals::key_limit(&fields, seconds))?;
         }
         Ok(admitted)
     }

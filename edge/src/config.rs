@@ -202,11 +202,14 @@ mod tests {
             ("API_KEY_ISSUER_SECRETS", "my-short-secret"),
             ("ADMIT_RULES", "crawlers=off"),
             ("BLOCK_ADDRESSES", "192.0.2.1, my-short-secret"),
+            ("ADDRESS_LIMIT_RATE", "often"),
             ("KEY_LIMIT_SUSTAINED", "0/1"),
+            ("TURNSTILE_ACTION", "chat"),
+            ("HONEYPOT_PATHS", "/healthz"),
             ("CORS_ORIGINS", "https://app.example,*"),
         ])
         .unwrap_err();
-        assert_eq!(faults.0.len(), 10, "{faults}");
+        assert_eq!(faults.0.len(), 13, "{faults}");
         assert!(!faults.to_string().contains("my-short-secret"));
         assert_eq!(read(&[]).unwrap_err().0.len(), 3);
     }

@@ -9,7 +9,12 @@ use goblin_shared::{
     route::Plan,
 };
 
-use crate::{config::EdgeConfig, facts::RequestFacts, identify::Identity};
+use crate::{
+    admit::clearance::{COOKIE, without_clearance},
+    config::EdgeConfig,
+    facts::RequestFacts,
+    identify::Identity,
+};
 
 /// There is one origin, so there is one attempt.
 const FIRST_ATTEMPT: &str = "1";
@@ -72,6 +77,13 @@ pub fn outgoing_head(
 
     let url = format!("{}{}", config.backend_origin, facts.path_and_query());
     let mut head = OutgoingHead { url, set: Vec::with_capacity(7), remove: facts.forged.clone() };
+    if let Some(cookies) = facts.header("cookie").filter(|cookies| cookies.contains(COOKIE)) {
+        match without_clearance(cookies) {
+            others if others.is_empty() => head.remove.push("cookie".to_owned()),
+            others => head.set.push(("cookie", others)),
+        }
+    }
+    head.remove.extend(config.admit.dev_address_header.clone());
     // Used up here; to others it is a secret.
     head.remove.extend(facts.header(TURNSTILE_TOKEN).map(|_| TURNSTILE_TOKEN.to_owned()));
     head.set.push((GOBLIN_REQUEST_ID, request_id));

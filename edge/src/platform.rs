@@ -35,6 +35,14 @@ pub(crate) fn unix_millis(now: f64) -> u64 {
     now as u64
 }
 
+/// A variable or secret. `wrangler.toml` makes numbers and truth values of what is written without quotation marks: they
+/// count as their text.
+pub(crate) fn variable(env: &worker::Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env.as_ref(), &name.into()).ok()?;
+    let number = || value.as_f64().map(|number| number.to_string());
+    value.as_string().or_else(number).or_else(|| value.as_bool().map(|truth| truth.to_string()))
+}
+
 /// Fresh random bytes.
 pub(crate) fn entropy() -> Entropy {
     let mut bytes = [0; 42];

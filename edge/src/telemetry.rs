@@ -139,6 +139,7 @@ fn admission_attributes(admission: &Record) -> Vec<KeyValue> {
         }
     }
     attributes.extend(admission.pattern.map(|pattern| text("goblin.bot.pattern", pattern)));
+    attributes.extend(admission.detail.as_deref().map(|detail| text("goblin.admit.detail", detail)));
     attributes.extend(admission.agent.as_deref().map(|agent| text("goblin.client.agent", agent)));
     attributes
 }
@@ -250,6 +251,7 @@ mod tests {
         observed: Vec::new(),
         lacking: Vec::new(),
         pattern: None,
+        detail: None,
         agent: None,
     };
 
@@ -342,12 +344,14 @@ mod tests {
             observed: vec![Rule::ScriptedTool, Rule::BotScore],
             lacking: vec![Rule::KeyLimit],
             pattern: Some("AhrefsBot"),
+            detail: Some("missing_accept".into()),
             agent: Some("https://agent.example".into()),
         };
         let refused = RequestRecord { admission: &refusal, ..record(&identity) };
         let refused = &spans(&refused)[0];
         assert_eq!(value(refused, "goblin.admit.decision"), Some(&string("refused")));
         assert_eq!(value(refused, "goblin.bot.pattern"), Some(&string("AhrefsBot")));
+        assert_eq!(value(refused, "goblin.admit.detail"), Some(&string("missing_accept")));
         assert_eq!(value(refused, "goblin.client.agent"), Some(&string("https://agent.example")));
         let observed = format!("{:?}", value(refused, "goblin.admit.observed"));
         assert!(observed.contains("scripted_tool") && observed.contains("bot_score"), "{observed}");

@@ -7,6 +7,7 @@ use goblin_tests::{
     patience::PATIENCE,
     secret,
 };
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::json;
 
@@ -245,11 +246,15 @@ async fn who_asks_for_what_only_intruders_want_is_refused_and_remembered(shared:
         let (intruder, neighbour) = (own_address(), own_address());
         let from =
             |address: &str, path: &str| get(edge.without_key(), path).dressed_as(Browser::Chrome).coming_from(address);
-        send(from(&intruder, &own_path())).await.assert_served();
+        // A page of another site can make any visitor's browser ask for it: it gets nothing, and is not remembered.
         send(from(&intruder, trap)).await.assert_bot("honeypot");
+        send(from(&intruder, &own_path())).await.assert_served();
+        let by_itself =
+            HeaderMap::from_iter([(HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static("none"))]);
+        send(from(&intruder, trap).headers(by_itself)).await.assert_bot("honeypot");
         let path = own_path();
         send(from(&intruder, &path)).await.assert_bot("honeypot");
-        send(from(&intruder, "/readyz")).await.assert_bot("honeypot");
+        send(from(&intruder, "/readyz")).await.assert_served();
         send(from(&intruder, "/healthz")).await.assert_served();
         assert!(!edge.let_through(&path) && !edge.let_through(trap));
         send(from(&neighbour, &path)).await.assert_served();
@@ -356,7 +361,7 @@ async fn faults_of_admissions_settings_are_told_together(_: &SharedStack) {
         ("BOT_SCORE_LEAST", "high"),
         ("TURNSTILE_SECRET_KEY", "canary-of-turnstile"),
         ("TURNSTILE_FAILURE", "ajar"),
-        ("TURNSTILE_FOREIGN_CREDENTIALS", "perhaps"),
+        ("FOREIGN_CREDENTIALS", "perhaps"),
         ("WEB_BOT_AUTH_AGENTS", "http://agent.example"),
         ("KEY_LIMIT_SUSTAINED", "fast"),
         ("KEY_LIMIT_FAILURE", "ajar"),

@@ -91,8 +91,7 @@ async fn strict(shared: &SharedStack) -> &'static Challenging {
 /// An edge that admits when siteverify fails, trusts foreign credentials, and asks often.
 async fn lenient(shared: &SharedStack) -> &'static Challenging {
     static LENIENT: StartedOnce<Challenging> = StartedOnce::new();
-    let vars =
-        [("TURNSTILE_FAILURE", "open"), ("TURNSTILE_FOREIGN_CREDENTIALS", "trust"), ("TURNSTILE_CLEARANCE_S", "2")];
+    let vars = [("TURNSTILE_FAILURE", "open"), ("FOREIGN_CREDENTIALS", "trust"), ("TURNSTILE_CLEARANCE_S", "2")];
     LENIENT.get(|| Challenging::start(shared, &vars)).await
 }
 
@@ -120,7 +119,7 @@ async fn a_solved_challenge_is_served_and_leaves_a_cookie(shared: &SharedStack) 
     answer.assert_admitted(&shared.sink, "turnstile").await;
     let set = answer.header("set-cookie").expect("a cookie");
     let (cookie, attributes) = set.split_once("; ").expect("attributes");
-    assert!(cookie.strip_prefix("goblin_clearance=").is_some_and(|value| !value.is_empty()), "{cookie}");
+    assert!(cookie.strip_prefix("__Host-goblin_clearance=").is_some_and(|value| !value.is_empty()), "{cookie}");
     let attributes: BTreeSet<&str> = attributes.split("; ").collect();
     assert_eq!(attributes, BTreeSet::from(["HttpOnly", "Max-Age=1800", "Path=/", "SameSite=Strict", "Secure"]));
     let checks = edge.siteverify.checks_of(&token);
@@ -135,6 +134,10 @@ async fn the_cookie_spares_its_holder_the_next_challenge(shared: &SharedStack) {
     for cookies in [cookie.clone(), format!("session=1; {cookie}; theme=dark")] {
         let answer = send(edge.visit(&address).header("cookie", cookies)).await;
         answer.assert_admitted(&shared.sink, "clearance").await;
+    }
+    for request in edge.watched.origin.requests() {
+        let cookies = request.header("cookie").unwrap_or_default();
+        assert!(!cookies.contains("clearance"), "the backend got it: {cookies}");
     }
     // A page may send the token again that it solved before: with the cookie it is not even looked at.
     let token = edge.siteverify.token();

@@ -16,6 +16,7 @@ mod health;
 mod limits;
 mod pages;
 mod refusals;
+mod runtime;
 mod sdk;
 mod shared_stack;
 mod signed_agents;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     trust::register(&mut suite);
     traces::register(&mut suite);
     endings::register(&mut suite);
+    runtime::register(&mut suite);
     sdk::register(&mut suite);
     commands::register(&mut suite);
     suite.run()

@@ -24,12 +24,21 @@ pub struct Finding {
     pub rule: Rule,
     /// The pattern of the list that the User-Agent matched.
     pub pattern: Option<&'static str>,
+    /// What exactly is wrong.
+    pub detail: Option<&'static str>,
 }
 
 impl From<Rule> for Finding {
     fn from(rule: Rule) -> Self {
-        Self { rule, pattern: None }
+        Self { rule, pattern: None, detail: None }
     }
+}
+
+/// Whether Cloudflare vouches for a bot of a category that is served.
+#[must_use]
+pub fn is_wanted(config: &BotConfig, facts: &RequestFacts) -> bool {
+    let category = facts.network.verified_bot.as_ref();
+    category.is_some_and(|category| config.allow_verified.iter().any(|wanted| wanted.eq_ignore_ascii_case(category)))
 }
 
 /// Everything that is wrong with a request by the rules that are looked at, the weightiest first.
@@ -37,10 +46,6 @@ impl From<Rule> for Finding {
 pub fn findings(config: &BotConfig, rules: &Rules, facts: &RequestFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(category) = &facts.network.verified_bot {
-        if config.allow_verified.iter().any(|allowed| allowed.eq_ignore_ascii_case(category)) {
-            // Cloudflare vouches for it, and it is wanted.
-            return findings;
-        }
         findings.push(of_category(category).into());
     }
     let user_agent = facts.header("user-agent").unwrap_or_default().trim();
@@ -54,14 +59,16 @@ pub fn findings(config: &BotConfig, rules: &Rules, facts: &RequestFacts) -> Vec<
             AgentClass::ScriptedTool => Rule::ScriptedTool,
             AgentClass::HeadlessBrowser => Rule::HeadlessBrowser,
         };
-        findings.push(Finding { rule, pattern: Some(listed.pattern) });
+        findings.push(Finding { pattern: Some(listed.pattern), ..rule.into() });
     }
     // A headless browser with a changed User-Agent still hints at what it is.
     if facts.header("sec-ch-ua").is_some_and(|hints| hints.contains("HeadlessChrome")) {
         findings.push(Rule::HeadlessBrowser.into());
     }
-    if rules.looks_at(Rule::ImpossibleHeaders) && browser_head::contradiction(facts).is_some() {
-        findings.push(Rule::ImpossibleHeaders.into());
+    if rules.looks_at(Rule::ImpossibleHeaders)
+        && let Some(contradiction) = browser_head::contradiction(facts)
+    {
+        findings.push(Finding { detail: Some(contradiction.as_str()), ..Rule::ImpossibleHeaders.into() });
     }
     // RFC 8996 ended both; no browser has offered them since 2020.
     if matches!(facts.network.tls_version.as_deref(), Some("TLSv1" | "TLSv1.0" | "TLSv1.1" | "SSLv3")) {
@@ -130,7 +137,8 @@ mod tests {
         assert_eq!(rules_of(&category("AI Assistant")), [Rule::AiCrawler]);
         assert_eq!(rules_of(&category("Search Engine Crawler")), [Rule::SearchCrawler]);
         assert_eq!(rules_of(&category("Webhooks")), [Rule::Crawler]);
-        assert_eq!(rules_of(&category("monitoring & analytics")), []);
+        assert!(is_wanted(&config(), &category("monitoring & analytics")));
+        assert!(!is_wanted(&config(), &category("Webhooks")) && !is_wanted(&config(), &facts(BROWSER)));
         for (version, rules) in [("TLSv1.1", &[Rule::TlsVersion][..]), ("TLSv1.2", &[]), ("TLSv1.3", &[])] {
             let facts = with(NetworkFacts { tls_version: Some(version.into()), ..NetworkFacts::default() });
             assert_eq!(rules_of(&facts), rules, "{version}");

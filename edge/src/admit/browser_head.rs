@@ -22,6 +22,20 @@ pub enum Impossible {
     OtherVersion,
 }
 
+impl Impossible {
+    /// For telemetry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingAccept => "missing_accept",
+            Self::MissingFetchMetadata => "missing_fetch_metadata",
+            Self::WrongFetchMetadata => "wrong_fetch_metadata",
+            Self::ForeignHints => "foreign_hints",
+            Self::OtherVersion => "other_version",
+        }
+    }
+}
+
 /// Looks for a contradiction. `None` for a head without one, and for whatever does not claim to be a browser.
 #[must_use]
 pub fn contradiction(facts: &RequestFacts) -> Option<Impossible> {

@@ -7,7 +7,32 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Its name.
-pub const COOKIE: &str = "goblin_clearance";
+/// Browsers take the prefix only from this very host, so that no neighbour's host can set it.
+pub const COOKIE: &str = "__Host-goblin_clearance";
+
+/// How clearances are made.
+#[derive(Clone)]
+pub struct ClearanceConfig {
+    /// What they are signed with; derived from the edge's signing key.
+    pub key: [u8; 32],
+    /// Whether pages of other sites get it back too, each site its own: those that `CORS_ORIGINS` lists may use it.
+    pub cross_site: bool,
+}
+
+impl std::fmt::Debug for ClearanceConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClearanceConfig(cross_site: {})", self.cross_site)
+    }
+}
+
+/// The field `cookie` without clearances, which are nobody else's business; empty when nothing else is in it.
+#[must_use]
+pub fn without_clearance(cookies: &str) -> String {
+    let is_other = |pair: &&str| pair.split('=').next().is_none_or(|name| name.trim() != COOKIE);
+    let others: Vec<&str> =
+        cookies.split(';').map(str::trim).filter(|pair| !pair.is_empty()).filter(is_other).collect();
+    others.join("; ")
+}
 
 /// Whom a clearance is for.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +53,13 @@ impl Holder<'_> {
         mac
     }
 
-    /// The field `set-cookie` that clears this client for so many seconds. Only https and this site get it back.
+    /// The field `set-cookie` that clears this client for so many seconds. It goes back by https, and to loopback hosts.
     #[must_use]
-    pub fn set_cookie(&self, key: &[u8; 32], unix_seconds: u64, lifetime_s: u64) -> String {
+    pub fn set_cookie(&self, config: &ClearanceConfig, unix_seconds: u64, lifetime_s: u64) -> String {
         let expiry = (unix_seconds + lifetime_s).to_string();
-        let mac = hex::encode(self.mac(key, &expiry).finalize().into_bytes());
-        format!("{COOKIE}=v1.{expiry}.{mac}; Path=/; Max-Age={lifetime_s}; HttpOnly; Secure; SameSite=Strict")
+        let mac = hex::encode(self.mac(&config.key, &expiry).finalize().into_bytes());
+        let same_site = if config.cross_site { "None; Partitioned" } else { "Strict" };
+        format!("{COOKIE}=v1.{expiry}.{mac}; Path=/; Max-Age={lifetime_s}; HttpOnly; Secure; SameSite={same_site}")
     }
 
     /// Whether the field `cookie` holds a clearance for this client that has not expired. Takes constant time for the
@@ -61,20 +87,34 @@ mod tests {
     use super::*;
 
     const KEY: [u8; 32] = [7; 32];
+    const CONFIG: ClearanceConfig = ClearanceConfig { key: KEY, cross_site: false };
     const HOLDER: Holder<'static> = Holder { bucket: "192.0.2.1", user_agent: "Mozilla/5.0" };
 
     fn cookie() -> String {
-        HOLDER.set_cookie(&KEY, 1_000, 1_800).split(';').next().unwrap().to_owned()
+        HOLDER.set_cookie(&CONFIG, 1_000, 1_800).split(';').next().unwrap().to_owned()
     }
 
     #[test]
     fn a_clearance_serves_its_holder_until_it_expires() {
-        let set = HOLDER.set_cookie(&KEY, 1_000, 1_800);
-        assert!(set.starts_with("goblin_clearance=v1.2800."), "{set}");
+        let set = HOLDER.set_cookie(&CONFIG, 1_000, 1_800);
+        assert!(set.starts_with("__Host-goblin_clearance=v1.2800."), "{set}");
         assert!(set.ends_with("; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=Strict"), "{set}");
         let cookies = format!("a=b; {};c=d", cookie());
         assert!(HOLDER.is_cleared(&KEY, &cookies, 2_799));
         assert!(!HOLDER.is_cleared(&KEY, &cookies, 2_800));
+    }
+
+    #[test]
+    fn pages_of_other_sites_get_it_back_only_where_they_are_listed() {
+        let set = HOLDER.set_cookie(&ClearanceConfig { cross_site: true, ..CONFIG }, 1_000, 1_800);
+        assert!(set.ends_with("; Secure; SameSite=None; Partitioned"), "{set}");
+    }
+
+    #[test]
+    fn it_is_nobody_elses_business() {
+        assert_eq!(without_clearance(&format!("a=b; {};c=d", cookie())), "a=b; c=d");
+        assert_eq!(without_clearance(&cookie()), "");
+        assert_eq!(without_clearance("a=__Host-goblin_clearance"), "a=__Host-goblin_clearance");
     }
 
     #[test]
@@ -104,7 +144,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_clears_by_chance(cookies in "(goblin_clearance=(v1\\.)?)?[ -~]{0,80}") {
+        fn no_text_clears_by_chance(cookies in "(__Host-goblin_clearance=(v1\\.)?)?[ -~]{0,80}") {
             prop_assert!(!HOLDER.is_cleared(&KEY, &cookies, 0));
         }
     }

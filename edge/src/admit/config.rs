@@ -6,13 +6,14 @@ use goblin_shared::{api_key::IssuerSecret, edge_signature::SigningKey, rate_limi
 
 use super::{
     bot::BotConfig,
+    clearance::ClearanceConfig,
     key_limit::KeyLimitConfig,
     lists::{Lists, PathPattern, network},
     rule::{Mode, Rule, Rules},
     turnstile::{Failure, TurnstileConfig},
     web_bot_auth::AgentOrigin,
 };
-use crate::config::Variables;
+use crate::{config::Variables, preflight::Endpoint};
 
 /// A valid configuration of admission.
 #[derive(Clone, Debug)]
@@ -29,8 +30,10 @@ pub struct AdmitConfig {
     pub bots: BotConfig,
     /// `TURNSTILE_…`, when there is a secret key.
     pub turnstile: Option<TurnstileConfig>,
-    /// What clearances are signed with; derived from the edge's signing key.
-    pub clearance_key: [u8; 32],
+    /// How those who solved a challenge are known again.
+    pub clearance: ClearanceConfig,
+    /// `FOREIGN_CREDENTIALS`: whether those with a credential that only the backend can judge are spared the checks.
+    pub trust_foreign: bool,
     /// `WEB_BOT_AUTH_AGENTS`: agents that are believed when they prove their names.
     pub agents: Vec<AgentOrigin>,
     /// `ADDRESS_LIMIT_RATE`: what the binding `ADDRESS_LIMIT` is set to in wrangler.toml.
@@ -62,6 +65,9 @@ impl AdmitConfig {
         if rules.looks_at(Rule::Turnstile) && variables.text("TURNSTILE_SECRET_KEY").is_none() {
             faults.push("ADMIT_RULES looks at `turnstile`, but TURNSTILE_SECRET_KEY is missing".to_owned());
         }
+        if !rules.looks_at(Rule::WebBotAuth) && !agents.is_empty() {
+            faults.push("WEB_BOT_AUTH_AGENTS is set, but ADMIT_RULES does not say `web_bot_auth=enforce`".to_owned());
+        }
         if rules.looks_at(Rule::WebBotAuth) && agents.is_empty() {
             faults.push("ADMIT_RULES looks at `web_bot_auth`, but WEB_BOT_AUTH_AGENTS names no agent".to_owned());
         }
@@ -76,6 +82,15 @@ impl AdmitConfig {
             }),
             None => HONEYPOT_PATHS.split(',').map(str::to_owned).collect(),
         };
+        let honeypot_paths: Vec<String> = honeypot_paths;
+        if honeypot_paths.iter().any(|path| Endpoint::of_path(path).is_some()) {
+            faults.push("HONEYPOT_PATHS names a path that is served: everybody would be refused".to_owned());
+        }
+        let trust = [("check", false), ("trust", true)];
+        let trust_foreign = variables.choice("FOREIGN_CREDENTIALS", false, &trust, faults);
+        // All are read before any is missed, so that all faults are told at once.
+        let address_limit = rate(variables, "ADDRESS_LIMIT_RATE", None, faults);
+        let key_limit = KeyLimitConfig::read(variables, faults);
         let config = Self {
             rules,
             issuers,
@@ -83,10 +98,14 @@ impl AdmitConfig {
             honeypot_paths,
             bots,
             turnstile,
-            clearance_key: signing_key.map(|key| key.derive("clearance")).unwrap_or_default(),
+            clearance: ClearanceConfig {
+                key: signing_key.map(|key| key.derive("clearance")).unwrap_or_default(),
+                cross_site: !variables.texts("CORS_ORIGINS").is_empty(),
+            },
+            trust_foreign,
             agents,
-            address_limit: rate(variables, "ADDRESS_LIMIT_RATE", None, faults)?,
-            key_limit: KeyLimitConfig::read(variables, faults)?,
+            address_limit: address_limit?,
+            key_limit: key_limit?,
             dev_address_header: variables.text("DEV_ADDRESS_HEADER").map(|name| name.to_ascii_lowercase()),
         };
         (signing_key.is_some() && !config.issuers.is_empty()).then_some(config)
@@ -98,7 +117,7 @@ impl KeyLimitConfig {
     pub fn read(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<Self> {
         let burst = variables.number("KEY_LIMIT_BURST", 100, 1..=1_000_000, faults);
         let burst = u32::try_from(burst).unwrap_or(u32::MAX);
-        let timeout_ms = milliseconds(variables, "KEY_LIMIT_TIMEOUT_MS", 250, faults);
+        let timeout_ms = milliseconds(variables, "KEY_LIMIT_TIMEOUT_MS", 1_000, faults);
         let failure = failure(variables, "KEY_LIMIT_FAILURE", Failure::Open, faults);
         let policy = rate(variables, "KEY_LIMIT_SUSTAINED", Some(burst), faults)?;
         Some(Self { policy, timeout_ms, failure })
@@ -178,7 +197,14 @@ fn lists(variables: &Variables<'_>, faults: &mut Vec<String>) -> Lists {
 }
 
 fn turnstile(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<TurnstileConfig> {
-    let secret = variables.text("TURNSTILE_SECRET_KEY")?;
+    let Some(secret) = variables.text("TURNSTILE_SECRET_KEY") else {
+        // Secrets are put apart from variables, and easily forgotten.
+        let others = ["TURNSTILE_HOSTNAMES", "TURNSTILE_ACTION", "TURNSTILE_FAILURE", "TURNSTILE_CLEARANCE_S"];
+        if let Some(name) = others.iter().find(|name| variables.text(name).is_some()) {
+            faults.push(format!("{name} is set, but TURNSTILE_SECRET_KEY is missing, without which Turnstile is off"));
+        }
+        return None;
+    };
     let hostnames = variables.texts("TURNSTILE_HOSTNAMES");
     if hostnames.is_empty() {
         faults.push("TURNSTILE_HOSTNAMES is missing: name the hosts whose pages show the widget".to_owned());
@@ -187,7 +213,6 @@ fn turnstile(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<Turn
     if !siteverify_url.starts_with("https://") && !siteverify_url.starts_with("http://") {
         faults.push("TURNSTILE_SITEVERIFY_URL must begin with http:// or https://".to_owned());
     }
-    let trust = [("challenge", false), ("trust", true)];
     Some(TurnstileConfig {
         secret,
         hostnames,
@@ -196,7 +221,6 @@ fn turnstile(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<Turn
         timeout_ms: milliseconds(variables, "TURNSTILE_TIMEOUT_MS", 3_000, faults),
         failure: failure(variables, "TURNSTILE_FAILURE", Failure::Closed, faults),
         clearance_s: variables.number("TURNSTILE_CLEARANCE_S", 1_800, 1..=86_400, faults),
-        trust_foreign: variables.choice("TURNSTILE_FOREIGN_CREDENTIALS", false, &trust, faults),
     })
 }
 

@@ -15,27 +15,37 @@ pub enum Credential {
     Genuine(ApiKey),
 }
 
-/// Reads `authorization: Bearer …` and `x-api-key`. A value that begins as our keys do must be genuine, in whichever of
-/// the two it comes; one that does not is another's to judge.
+/// Reads `authorization: Bearer …` and `x-api-key`. What begins as our keys do must be genuine wherever it stands, and the
+/// only credential; what does not is another's to judge.
 pub fn read(facts: &RequestFacts, issuers: &[IssuerSecret]) -> Result<Credential, InvalidApiKey> {
-    let bearer = facts.header("authorization").map(|value| {
-        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-        if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { value.trim() }
-    });
-    let mut credential = Credential::Anonymous;
-    for value in [bearer, facts.header("x-api-key").map(str::trim)].into_iter().flatten() {
-        if value.starts_with(PREFIX) {
-            let key = ApiKey::check(value, issuers)?;
-            if matches!(&credential, Credential::Genuine(other) if *other != key) {
-                // Two keys: nobody could say whose request it is.
+    let mut genuine: Option<ApiKey> = None;
+    let mut is_foreign = false;
+    for (field, wants_bearer) in [("authorization", true), ("x-api-key", false)] {
+        let words: Vec<&str> = facts.header(field).unwrap_or_default().split([' ', '\t', ',']).collect();
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let (scheme, rest) = match words.as_slice() {
+            [scheme, rest @ ..] if wants_bearer => (Some(*scheme), rest),
+            rest => (None, rest),
+        };
+        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        if words.iter().any(|word| word.starts_with(PREFIX)) {
+            // One key and nothing else, in its place: of two credentials nobody could say whose the request is.
+            let ([key], true) = (rest, is_bearer) else { return Err(InvalidApiKey::Malformed) };
+            let key = ApiKey::check(key, issuers)?;
+            if genuine.as_ref().is_some_and(|other| *other != key) {
                 return Err(InvalidApiKey::Malformed);
             }
-            credential = Credential::Genuine(key);
-        } else if !value.is_empty() && credential == Credential::Anonymous {
-            credential = Credential::Foreign;
+            genuine = Some(key);
+        } else if !rest.is_empty() {
+            is_foreign = true;
         }
     }
-    Ok(credential)
+    match (genuine, is_foreign) {
+        (Some(_), true) => Err(InvalidApiKey::Malformed),
+        (Some(key), false) => Ok(Credential::Genuine(key)),
+        (None, true) => Ok(Credential::Foreign),
+        (None, false) => Ok(Credential::Anonymous),
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +72,7 @@ mod tests {
             &[("authorization", bearer.as_str())][..],
             &[("authorization", &bearer.replace("Bearer ", "bearer  "))],
             &[("x-api-key", key.expose())],
-            &[("authorization", "Bearer eyJhbGciOi"), ("x-api-key", key.expose())],
+            &[("authorization", &bearer.replace("Bearer ", "Bearer\t"))],
             &[("authorization", &bearer), ("x-api-key", key.expose())],
         ] {
             assert_eq!(read(fields), Ok(Credential::Genuine(key.clone())), "{fields:?}");
@@ -96,6 +106,18 @@ mod tests {
             assert!(read(&[(name, &value)]).is_err(), "{value}");
         }
         let genuine = format!("Bearer {}", key(1).expose());
+        for value in [
+            format!("Bearer\t{forged}"),
+            format!("Bearer x, Bearer {forged}"),
+            format!("Token {forged}"),
+            format!("Basic {forged}"),
+            format!("{genuine}, Bearer x"),
+            genuine.replace("Bearer", "Basic"),
+        ] {
+            assert!(read(&[("authorization", &value)]).is_err(), "{value}");
+        }
+        assert!(read(&[("authorization", &genuine), ("x-api-key", "sk-123")]).is_err());
+        assert!(read(&[("authorization", "Bearer eyJ"), ("x-api-key", key(1).expose())]).is_err());
         assert!(read(&[("authorization", &genuine), ("x-api-key", "gob_x")]).is_err());
         assert!(read(&[("authorization", &genuine), ("x-api-key", key(2).expose())]).is_err());
     }

@@ -28,20 +28,25 @@ struct Entry {
     asked: u64,
     /// Whether it failed then.
     failed: bool,
+    /// When it last answered.
+    confirmed: u64,
 }
 
 impl DirectoryCache {
     /// How long a directory that failed, or that lacks a key, is not asked again: keys may be new, but nobody shall make
     /// us ask with every request.
     const PAUSE_S: u64 = 60;
+    /// How long what a directory said last counts while it fails: a withdrawn key must end.
+    const STALE_S: u64 = 24 * 60 * 60;
 
     /// Looks for a key.
     #[must_use]
     pub fn look(&self, agent: &str, key_id: &str, unix_seconds: u64) -> Look {
-        let Some(Entry { directory, asked, failed }) = self.0.get(agent) else { return Look::Fetch };
+        let Some(Entry { directory, asked, failed, confirmed }) = self.0.get(agent) else { return Look::Fetch };
         let is_pausing = unix_seconds < asked + Self::PAUSE_S;
         // While the directory fails, what it said last counts: an agent does not become a stranger by that.
-        let usable = directory.as_ref().filter(|directory| directory.is_fresh(unix_seconds) || (*failed && is_pausing));
+        let is_believed = *failed && is_pausing && unix_seconds < confirmed + Self::STALE_S;
+        let usable = directory.as_ref().filter(|directory| directory.is_fresh(unix_seconds) || is_believed);
         match usable.map(|directory| directory.key(key_id, unix_seconds)) {
             Some(Some(key)) => Look::Key(*key),
             Some(None) if is_pausing && !failed => Look::NoSuchKey,
@@ -53,8 +58,10 @@ impl DirectoryCache {
     /// Keeps what was fetched; `None` for a directory that failed, which takes nothing away from what is known.
     pub fn store(&mut self, agent: &str, fetched: Option<KeyDirectory>, unix_seconds: u64) {
         let failed = fetched.is_none();
-        let directory = fetched.or_else(|| self.0.remove(agent).and_then(|entry| entry.directory));
-        self.0.insert(agent.to_owned(), Entry { directory, asked: unix_seconds, failed });
+        let before = self.0.remove(agent);
+        let confirmed = before.as_ref().filter(|_| failed).map_or(unix_seconds, |entry| entry.confirmed);
+        let directory = fetched.or_else(|| before.and_then(|entry| entry.directory));
+        self.0.insert(agent.to_owned(), Entry { directory, asked: unix_seconds, failed, confirmed });
     }
 }
 
@@ -106,5 +113,9 @@ mod tests {
         assert!(matches!(cache.look(AGENT, KEY, 1_459), Look::Key(_)));
         assert_eq!(cache.look(AGENT, "unknown", 1_459), Look::Unreachable);
         assert_eq!(cache.look(AGENT, KEY, 1_460), Look::Fetch);
+        let day = 24 * 60 * 60;
+        cache.store(AGENT, None, 1_000 + day - 1);
+        assert!(matches!(cache.look(AGENT, KEY, 1_000 + day - 1), Look::Key(_)));
+        assert_eq!(cache.look(AGENT, KEY, 1_000 + day), Look::Unreachable, "a withdrawn key ends");
     }
 }

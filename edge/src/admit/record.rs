@@ -14,6 +14,8 @@ pub enum Verdict {
     AllowList,
     /// An agent that proved its name.
     SignedAgent,
+    /// A bot that Cloudflare has verified, of a category that is wanted.
+    VerifiedBot,
     /// Somebody who solved a challenge a short time ago.
     Clearance,
     /// Somebody who solved a challenge just now.
@@ -33,6 +35,7 @@ impl Verdict {
             Self::ApiKey => "api_key",
             Self::AllowList => "allow_list",
             Self::SignedAgent => "signed_agent",
+            Self::VerifiedBot => "verified_bot",
             Self::Clearance => "clearance",
             Self::Turnstile => "turnstile",
             Self::ForeignCredential => "foreign_credential",
@@ -61,6 +64,8 @@ pub struct Record {
     pub lacking: Vec<Rule>,
     /// The pattern of the list that the User-Agent matched.
     pub pattern: Option<&'static str>,
+    /// What exactly is wrong, where the rule's name does not say it. Never a value that the client sent.
+    pub detail: Option<String>,
     /// Origin of an agent that proved its name.
     pub agent: Option<String>,
 }
@@ -85,6 +90,7 @@ impl Record {
 
     pub(super) fn observe(&mut self, finding: Finding) {
         self.pattern = self.pattern.or(finding.pattern);
+        self.detail = self.detail.take().or(finding.detail.map(str::to_owned));
         if !self.observed.contains(&finding.rule) {
             self.observed.push(finding.rule);
         }

@@ -17,12 +17,6 @@ pub(super) fn denied(rule: Rule) -> Refusal {
             ErrorCode::AccessDenied,
             format!("This service is not available to you (`{name}`); its operator can say why."),
         ),
-        Rule::WebBotAuth => (
-            ErrorCode::BotRefused,
-            format!(
-                "Refused as a bot (`{name}`): the signature does not prove the agent that it names. Sign as RFC 9421 and the agent's key directory say."
-            ),
-        ),
         _ => (
             ErrorCode::BotRefused,
             format!(
@@ -31,6 +25,13 @@ pub(super) fn denied(rule: Rule) -> Refusal {
         ),
     };
     ClientError::new(code, message).into()
+}
+
+/// An agent does not prove its name, and why.
+pub(super) fn unproven(why: &str) -> Refusal {
+    let name = Rule::WebBotAuth.as_str();
+    let message = format!("Refused as a bot (`{name}`): {why}. Sign anew, as RFC 9421 and Web Bot Auth say.");
+    ClientError::new(ErrorCode::BotRefused, message).into()
 }
 
 /// The key was not issued here. Malformed and forged look alike.

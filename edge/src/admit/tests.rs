@@ -25,6 +25,7 @@ struct Fake {
     verifies: bool,
     siteverify: Result<&'static str, Unavailable>,
     standing: Result<Standing, Unavailable>,
+    alone_passes: bool,
     asked: RefCell<Vec<&'static str>>,
     logged: RefCell<Vec<String>>,
 }
@@ -45,6 +46,7 @@ impl Default for Fake {
                 r#"{"success":true,"challenge_ts":"2027-01-15T08:00:00Z","hostname":"app.example","action":"chat"}"#,
             ),
             standing: Ok(standing(true)),
+            alone_passes: true,
             asked: RefCell::default(),
             logged: RefCell::default(),
         }
@@ -86,6 +88,11 @@ impl Outside for Fake {
     async fn take(&self, _: &str) -> Result<Standing, Unavailable> {
         self.asked.borrow_mut().push("key");
         self.standing.clone()
+    }
+
+    fn take_alone(&self, _: &str) -> Standing {
+        self.asked.borrow_mut().push("alone");
+        standing(self.alone_passes)
     }
 
     fn log(&self, message: &str) {
@@ -207,7 +214,7 @@ fn all_agents_of_browsers_come_in_and_all_agents_of_tools_with_a_key() {
 }
 
 #[test]
-fn bots_are_refused_before_anybody_is_asked() {
+fn bots_are_refused_before_anybody_else_is_asked() {
     let (config, fake) = (config(&[]), Fake::default());
     for (user_agent, reason) in
         [("GPTBot/1.2", "ai_crawler"), ("curl/8.5.0", "scripted_tool"), ("", "empty_user_agent")]
@@ -218,7 +225,7 @@ fn bots_are_refused_before_anybody_is_asked() {
     let mut scored = browser(&[]);
     scored.network.bot_score = Some(3);
     assert_eq!(refused(&config, &scored, &fake), (403, "bot_refused", "bot_score"));
-    assert_eq!(*fake.asked.borrow(), [""; 0]);
+    assert!(fake.asked.borrow().iter().all(|asked| *asked == "address"), "nothing but Cloudflare's own counter");
 }
 
 #[test]
@@ -232,7 +239,9 @@ fn forged_keys_cost_nobody_anything() {
         assert_eq!(refusal.fields[0].0, "www-authenticate");
         assert_eq!(record.decision, Some(Decision::Refused("invalid_api_key")));
     }
-    assert_eq!(*fake.asked.borrow(), [""; 0]);
+    assert!(fake.asked.borrow().iter().all(|asked| *asked == "address"), "nothing but Cloudflare's own counter");
+    let guessing = Fake { address: Ok(false), ..Fake::default() };
+    assert_eq!(refused(&config, &facts(&[("x-api-key", "gob_x")]), &guessing).2, "address_limit");
 }
 
 #[test]
@@ -246,14 +255,14 @@ fn observed_rules_serve_and_say_so_and_rules_that_are_off_say_nothing() {
     tool.network.bot_score = Some(1);
     let (outcome, record) = asked(&config, &tool, &fake);
     assert_eq!(outcome.unwrap().verdict, Verdict::Anonymous);
-    assert_eq!(record.observed, [Rule::ScriptedTool, Rule::BotScore, Rule::AddressLimit]);
+    assert_eq!(record.observed, [Rule::AddressLimit, Rule::ScriptedTool, Rule::BotScore]);
     assert!(record.pattern.is_some());
     let counts: Vec<_> = record.counts().collect();
     let expected = [
         ("admitted", "anonymous"),
+        ("observed", "address_limit"),
         ("observed", "scripted_tool"),
         ("observed", "bot_score"),
-        ("observed", "address_limit"),
     ];
     assert_eq!(counts, expected);
     let (_, record) = asked(&config, &facts(&[]), &Fake::default());
@@ -302,6 +311,33 @@ fn an_observed_trap_catches_nobody() {
 }
 
 #[test]
+fn what_a_page_made_a_browser_ask_for_catches_nobody() {
+    for site in ["cross-site", "same-site"] {
+        let (config, fake) = (config(&[]), Fake::default());
+        let mut visitor = browser(&[]);
+        visitor.fields.retain(|(name, _)| name != "sec-fetch-site");
+        visitor.fields.push(("sec-fetch-site".into(), site.into()));
+        visitor.url = "https://edge.example/.env".into();
+        assert!(tripwire(&config, &visitor, &fake, &mut Record::default()).is_err());
+        assert!(!fake.trapped.get(), "{site}");
+    }
+    let (config, fake) = (config(&[]), Fake::default());
+    let mut nobody = browser(&[]);
+    (nobody.url, nobody.client.address) = ("https://edge.example/.env".into(), None);
+    assert!(tripwire(&config, &nobody, &fake, &mut Record::default()).is_err());
+    assert!(!fake.trapped.get(), "who has no address is everybody");
+}
+
+#[test]
+fn wanted_bots_that_cloudflare_vouches_for_are_served_unchallenged() {
+    let config = turnstile(&[("ALLOW_VERIFIED_BOTS", "Search Engine Crawler")]);
+    let mut bot = facts(&[("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")]);
+    assert_eq!(refused(&config, &bot, &Fake::default()).2, "search_crawler");
+    bot.network.verified_bot = Some("Search Engine Crawler".into());
+    assert_eq!(verdict(&config, &bot, &Fake::default()), Verdict::VerifiedBot);
+}
+
+#[test]
 fn health_is_told_to_everybody_within_limits() {
     let (config, fake) = (config(&[]), Fake { address: Ok(false), ..Fake::default() });
     let mut record = Record::default();
@@ -345,6 +381,12 @@ fn a_limit_that_is_not_there_opens_or_closes_as_configured_and_is_told() {
     assert_eq!(record.lacking, [Rule::KeyLimit]);
     let closed = config(&[("KEY_LIMIT_FAILURE", "closed")]);
     let closing = fake();
+    let flooding = Fake { alone_passes: false, ..fake() };
+    assert_eq!(
+        refused(&open, &keyed(&[]), &flooding),
+        (429, "rate_limit_exceeded", "key_limit"),
+        "open is not without end"
+    );
     assert_eq!(refused(&closed, &keyed(&[]), &closing), (503, "admission_unavailable", "key_limit_unavailable"));
     assert_eq!(*closing.logged.borrow(), ["key_limit_unavailable: down"]);
     let observed = config(&[("KEY_LIMIT_FAILURE", "closed"), ("ADMIT_RULES", "key_limit=observe")]);
@@ -408,9 +450,12 @@ fn a_siteverify_that_fails_opens_or_closes_as_configured() {
 fn foreign_credentials_spare_the_challenge_only_where_they_are_trusted() {
     let foreign = browser(&[("authorization", "Bearer eyJ")]);
     assert_eq!(refused(&turnstile(&[]), &foreign, &Fake::default()).1, "challenge_required");
-    let trusting = turnstile(&[("TURNSTILE_FOREIGN_CREDENTIALS", "trust")]);
+    let trusting = turnstile(&[("FOREIGN_CREDENTIALS", "trust")]);
     assert_eq!(verdict(&trusting, &foreign, &Fake::default()), Verdict::ForeignCredential);
     assert_eq!(refused(&trusting, &browser(&[]), &Fake::default()).1, "challenge_required");
+    let script = facts(&[("authorization", "Bearer eyJ"), ("user-agent", "curl/8.5.0")]);
+    assert_eq!(verdict(&trusting, &script, &Fake::default()), Verdict::ForeignCredential);
+    assert_eq!(refused(&turnstile(&[]), &script, &Fake::default()).2, "scripted_tool");
 }
 
 /// Well-formed, for `https://agent.example`; whether it verifies the fake decides.

@@ -33,8 +33,6 @@ pub struct TurnstileConfig {
     pub failure: Failure,
     /// `TURNSTILE_CLEARANCE_S`: how long a solved challenge serves.
     pub clearance_s: u64,
-    /// `TURNSTILE_FOREIGN_CREDENTIALS`: whether credentials that the edge cannot judge spare the challenge.
-    pub trust_foreign: bool,
 }
 
 impl std::fmt::Debug for TurnstileConfig {
@@ -89,14 +87,14 @@ impl TurnstileConfig {
             return Siteverified::Unusable("siteverify did not answer as documented".to_owned());
         };
         if !answer.success {
-            // The others say that the secret or the service is at fault, not the client.
-            let clients_fault = ["missing-input-response", "invalid-input-response", "timeout-or-duplicate"];
-            let is_clients = answer.error_codes.iter().any(|code| clients_fault.contains(&code.as_str()));
+            // These say that our secret or the service is at fault. All else a client could provoke by its token.
+            let ours = ["missing-input-secret", "invalid-input-secret", "internal-error"];
+            let is_ours = answer.error_codes.iter().any(|code| ours.contains(&code.as_str()));
             let codes = answer.error_codes.join(", ");
-            return if is_clients {
-                Siteverified::Failed(codes)
-            } else {
+            return if is_ours {
                 Siteverified::Unusable(format!("siteverify answered {codes}"))
+            } else {
+                Siteverified::Failed(codes)
             };
         }
         let hostname = answer.hostname.unwrap_or_default();
@@ -138,7 +136,6 @@ mod tests {
             timeout_ms: 3_000,
             failure: Failure::Closed,
             clearance_s: 1_800,
-            trust_foreign: false,
         }
     }
 
@@ -183,13 +180,13 @@ mod tests {
     fn refused_tokens_are_the_clients_fault_and_the_rest_is_ours() {
         let judged =
             |codes: &str| config().judge(format!(r#"{{"success":false,"error-codes":[{codes}]}}"#).as_bytes(), NOON);
-        for code in ["missing-input-response", "invalid-input-response", "timeout-or-duplicate"] {
+        for code in ["missing-input-response", "invalid-input-response", "timeout-or-duplicate", "bad-request"] {
             assert_eq!(judged(&format!("\"{code}\"")), Siteverified::Failed(code.into()));
         }
-        for code in ["missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"] {
+        for code in ["missing-input-secret", "invalid-input-secret", "internal-error"] {
             assert!(matches!(judged(&format!("\"{code}\"")), Siteverified::Unusable(_)), "{code}");
         }
-        assert!(matches!(judged(""), Siteverified::Unusable(_)));
+        assert!(matches!(judged(""), Siteverified::Failed(_)));
         for garbage in ["", "<html>", "[]", "{}", r#"{"success":"yes"}"#] {
             assert!(matches!(config().judge(garbage.as_bytes(), NOON), Siteverified::Unusable(_)), "{garbage}");
         }

@@ -25,12 +25,14 @@ thread_local! {
 
 /// How long a collector may take; the request itself is over by then.
 const PATIENCE_MS: u32 = 10_000;
+/// The runtime lets work go on for 30 seconds after an answer; what is cut off then is lost.
+const GRANTED_MS: u32 = 28_000;
 
 /// Exports the spans of one request. A collector that fails is told in the log, and hurts nobody.
 pub(crate) async fn export(otlp: &OtlpConfig, identity: &Identity, record: &RequestRecord<'_>) {
     let Some(url) = &otlp.traces_url else { return };
-    if let Err(error) = send(otlp, url, &encode(otlp, &instance(), record)).await {
-        console::error(identity, &format!("spans were not exported: {error}"));
+    if let Err(error) = send(otlp, url, &encode(otlp, &instance(), record), PATIENCE_MS).await {
+        console::error(identity, &format!("spans were not exported: {}", error.why));
     }
 }
 
@@ -49,9 +51,12 @@ pub(crate) fn count(incoming: &Incoming, otlp: &OtlpConfig, identity: &Identity,
             let _ = JsFuture::from(runtime::sleep(otlp.metric_interval_ms)).await;
             let counts = COUNTS.with_borrow_mut(Counts::take);
             let body = counts.encode(&otlp, &instance(), super::now());
-            if let Err(error) = send(&otlp, &url, &body).await {
-                console::error(&identity, &format!("metrics were not exported: {error}"));
-                COUNTS.with_borrow_mut(|waiting| waiting.put_back(counts));
+            let patience = PATIENCE_MS.min(GRANTED_MS - otlp.metric_interval_ms);
+            if let Err(error) = send(&otlp, &url, &body, patience).await {
+                console::error(&identity, &format!("metrics were not exported: {}", error.why));
+                if error.may_succeed_later {
+                    COUNTS.with_borrow_mut(|waiting| waiting.put_back(counts));
+                }
             }
         });
     }
@@ -69,8 +74,15 @@ fn instance() -> Rc<str> {
     })
 }
 
-async fn send(otlp: &OtlpConfig, url: &str, body: &[u8]) -> Result<(), String> {
-    let thrown = |error: JsValue| text(&error);
+/// Why a collector did not take something.
+struct NotTaken {
+    why: String,
+    /// As OTLP/HTTP says it: not after an answer that refuses the data itself.
+    may_succeed_later: bool,
+}
+
+async fn send(otlp: &OtlpConfig, url: &str, body: &[u8], patience_ms: u32) -> Result<(), NotTaken> {
+    let thrown = |error: JsValue| NotTaken { why: text(&error), may_succeed_later: true };
     let headers = Headers::new().map_err(thrown)?;
     headers.set("content-type", "application/x-protobuf").map_err(thrown)?;
     for (name, value) in &otlp.headers {
@@ -79,7 +91,7 @@ async fn send(otlp: &OtlpConfig, url: &str, body: &[u8]) -> Result<(), String> {
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers_headers(&headers);
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(PATIENCE_MS)));
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(patience_ms)));
     init.set_body(&Uint8Array::from(body));
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer = JsFuture::from(scope.fetch_with_str_and_init(url, &init)).await.map_err(thrown)?;
@@ -88,5 +100,10 @@ async fn send(otlp: &OtlpConfig, url: &str, body: &[u8]) -> Result<(), String> {
     if let Some(body) = answer.body() {
         drop(body.cancel());
     }
-    if answer.ok() { Ok(()) } else { Err(format!("the collector answered {}", answer.status())) }
+    if answer.ok() {
+        return Ok(());
+    }
+    let status = answer.status();
+    let may_succeed_later = matches!(status, 429 | 502..=504);
+    Err(NotTaken { why: format!("the collector answered {status}"), may_succeed_later })
 }

@@ -10,7 +10,7 @@ use super::{
     Answer, Surroundings,
     backend::{self, BackendError},
     body::{self, Body},
-    runtime,
+    runtime, variable,
 };
 use crate::{
     config::{ConfigFaults, EdgeConfig},
@@ -48,14 +48,14 @@ impl Incoming {
     /// The configuration, or all that is wrong with it.
     pub(crate) fn config(&self) -> Rc<Result<EdgeConfig, ConfigFaults>> {
         CONFIG.with(|config| {
-            let read = || Rc::new(EdgeConfig::read(|name| self.env.var(name).ok().map(|value| value.to_string())));
+            let read = || Rc::new(EdgeConfig::read(|name| variable(&self.env, name)));
             Rc::clone(config.get_or_init(read))
         })
     }
 
     /// What admission asks of others on behalf of this request.
-    pub(crate) fn surroundings<'a>(&'a self, config: &EdgeConfig, identity: &'a Identity) -> Surroundings<'a> {
-        Surroundings { env: &self.env, identity, key_patience_ms: config.admit.key_limit.timeout_ms }
+    pub(crate) fn surroundings<'a>(&'a self, config: &'a EdgeConfig, identity: &'a Identity) -> Surroundings<'a> {
+        Surroundings { env: &self.env, identity, key_limit: &config.admit.key_limit }
     }
 
     /// Reads the body, up to `limit` bytes.

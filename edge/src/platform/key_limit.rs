@@ -1,12 +1,12 @@
 //! The Durable Object of one API key: it alone counts that key's requests, so that the count is exact.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use worker::{DurableObject, Env, Request, Response, Result, State, Storage, durable_object};
 
-use super::{now, unix_millis};
+use super::{now, unix_millis, variable};
 use crate::{
-    admit::{KeyLimitConfig, to_text},
+    admit::{IDLE_US, KeyBucket, KeyLimitConfig, Waking, to_text},
     config::Variables,
 };
 
@@ -21,17 +21,17 @@ pub struct KeyLimit {
     state: State,
     config: Option<KeyLimitConfig>,
     /// What is stored, once it was read.
-    tat: Cell<Option<u64>>,
+    bucket: Cell<Option<KeyBucket>>,
     /// Whether the alarm that cleans up is set.
     has_alarm: Cell<bool>,
 }
 
 impl DurableObject for KeyLimit {
     fn new(state: State, env: Env) -> Self {
-        let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
+        let get = |name: &str| variable(&env, name);
         // Faults are the Worker's to tell, which reads the same variables with every request.
         let config = KeyLimitConfig::read(&Variables::new(&get), &mut Vec::new());
-        Self { state, config, tat: Cell::default(), has_alarm: Cell::default() }
+        Self { state, config, bucket: Cell::default(), has_alarm: Cell::default() }
     }
 
     /// Takes one request from the quota. The answer leaves only when the new state is on disk.
@@ -40,46 +40,55 @@ impl DurableObject for KeyLimit {
             return Response::error("the limit is not set up", 500);
         };
         let storage = self.state.storage();
-        let stored = self.load(&storage)?;
-        let mut tat = stored;
-        let standing = policy.take(&mut tat, micros());
-        if standing.passes {
+        let mut bucket = self.load(&storage)?;
+        let (standing, changed) = bucket.take(&policy, micros());
+        if let Some(tat) = changed {
             storage.sql().exec(WRITE, vec![i64::try_from(tat).unwrap_or(i64::MAX).into()])?;
-            self.tat.set(Some(tat));
+            self.bucket.set(Some(bucket));
         }
-        if !self.has_alarm.replace(true) && storage.get_alarm().await?.is_none() {
-            storage.set_alarm(standing.reset).await?;
+        if !self.has_alarm.get() {
+            // What cannot be cleaned up later is no reason to refuse anybody now; the next request tries again.
+            self.has_alarm.set(ensure_alarm(&storage).await.is_ok());
         }
         let response = Response::empty()?;
         response.headers().set("x-standing", &to_text(&standing))?;
         Ok(response)
     }
 
-    /// An idle key, whose whole burst is free again, leaves nothing behind.
+    /// An idle key leaves nothing behind.
     async fn alarm(&self) -> Result<Response> {
         let storage = self.state.storage();
-        let (tat, now) = (self.load(&storage)?, micros());
-        if tat > now {
-            storage.set_alarm(std::time::Duration::from_micros(tat - now)).await?;
-        } else {
-            self.tat.set(None);
-            self.has_alarm.set(false);
-            storage.delete_all().await?;
+        let bucket = self.load(&storage)?;
+        let waking = self.config.map_or(Waking::Again(IDLE_US), |config| bucket.wake(&config.policy, micros()));
+        match waking {
+            Waking::Again(after) => storage.set_alarm(Duration::from_micros(after)).await?,
+            Waking::Forget => {
+                self.bucket.set(None);
+                self.has_alarm.set(false);
+                storage.delete_all().await?;
+            }
         }
         Response::empty()
     }
 }
 
+async fn ensure_alarm(storage: &Storage) -> Result<()> {
+    if storage.get_alarm().await?.is_none() {
+        storage.set_alarm(Duration::from_micros(IDLE_US)).await?;
+    }
+    Ok(())
+}
+
 impl KeyLimit {
-    fn load(&self, storage: &Storage) -> Result<u64> {
-        if let Some(tat) = self.tat.get() {
-            return Ok(tat);
+    fn load(&self, storage: &Storage) -> Result<KeyBucket> {
+        if let Some(bucket) = self.bucket.get() {
+            return Ok(bucket);
         }
         storage.sql().exec(TABLE, None)?;
         let rows: Vec<Row> = storage.sql().exec(READ, None)?.to_array()?;
-        let tat = rows.first().map_or(0, |row| unix_millis(row.tat));
-        self.tat.set(Some(tat));
-        Ok(tat)
+        let bucket = KeyBucket::restored(rows.first().map(|row| unix_millis(row.tat)));
+        self.bucket.set(Some(bucket));
+        Ok(bucket)
     }
 }
 

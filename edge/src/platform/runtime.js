@@ -65,7 +65,10 @@ export function adopt(fetched, requestId, serverTiming, more) {
   if (more !== "") {
     for (const line of more.split("\n")) {
       const comma = line.indexOf(",");
-      answer.headers.append(line.slice(0, comma), line.slice(comma + 1));
+      const name = line.slice(0, comma);
+      // Browsers take one value of these; the others are lists, to which the backend may have added its own.
+      if (name.startsWith("access-control-")) answer.headers.set(name, line.slice(comma + 1));
+      else answer.headers.append(name, line.slice(comma + 1));
     }
   }
   return answer;
@@ -85,7 +88,7 @@ export async function takeOfKey(env, keyId, patience) {
   });
   try {
     const answer = await Promise.race([env.KEY_LIMITS.getByName(keyId).fetch("http://key-limit/"), patienceEnds]);
-    return answer?.headers.get("x-standing") ?? undefined;
+    return answer === undefined ? undefined : (answer.headers.get("x-standing") ?? `status ${answer.status}`);
   } finally {
     clearTimeout(timer);
   }

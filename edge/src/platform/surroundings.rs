@@ -11,14 +11,15 @@ use worker::Env;
 use super::{backend::text, console, now, runtime, unix_millis};
 use crate::{
     admit::{
-        AgentOrigin, DIRECTORY_BYTES, DirectoryCache, KeyDirectory, Look, Outside, Trapped, TurnstileConfig,
-        Unavailable, directory_url, from_text,
+        AgentOrigin, DIRECTORY_BYTES, DirectoryCache, KeyDirectory, KeyLimitConfig, KeyMemory, Look, Outside, Trapped,
+        TurnstileConfig, Unavailable, directory_url, from_text,
     },
     identify::Identity,
 };
 
 thread_local! {
     static TRAPPED: RefCell<Trapped> = RefCell::default();
+    static KEYS: RefCell<KeyMemory> = RefCell::default();
     static DIRECTORIES: RefCell<DirectoryCache> = RefCell::default();
 }
 
@@ -31,7 +32,7 @@ const SITEVERIFY_BYTES: usize = 16 * 1024;
 pub(crate) struct Surroundings<'a> {
     pub(super) env: &'a Env,
     pub(super) identity: &'a Identity,
-    pub(super) key_patience_ms: u32,
+    pub(super) key_limit: &'a KeyLimitConfig,
 }
 
 impl Outside for Surroundings<'_> {
@@ -61,12 +62,12 @@ impl Outside for Surroundings<'_> {
             Look::Fetch => {}
         }
         let fetched = fetch_directory(agent, seconds).await;
-        let found = match &fetched {
-            Ok(directory) => Ok(directory.key(key_id, seconds).copied()),
-            Err(why) => Err(Unavailable(format!("the directory of {name}: {why}"))),
-        };
+        let why = fetched.as_ref().err().map(|why| format!("the directory of {name}: {why}"));
         DIRECTORIES.with_borrow_mut(|directories| directories.store(&name, fetched.ok(), seconds));
-        found
+        match DIRECTORIES.with_borrow(|directories| directories.look(&name, key_id, seconds)) {
+            Look::Key(key) => Ok(Some(key)),
+            _ => why.map_or(Ok(None), |why| Err(Unavailable(why))),
+        }
     }
 
     async fn verifies(&self, key: &[u8; 32], message: &str, signature: &[u8]) -> Result<bool, Unavailable> {
@@ -82,12 +83,24 @@ impl Outside for Surroundings<'_> {
     }
 
     async fn take(&self, key_id: &str) -> Result<Standing, Unavailable> {
-        let said = settled(runtime::take_of_key(self.env.as_ref(), key_id, self.key_patience_ms)).await?;
+        if let Some(refused) = KEYS.with_borrow(|keys| keys.refused(key_id, self.unix_millis() * 1_000)) {
+            return Ok(refused);
+        }
+        let said = settled(runtime::take_of_key(self.env.as_ref(), key_id, self.key_limit.timeout_ms)).await?;
         if said.is_undefined() {
             return Err(Unavailable("the key's object did not answer in time".to_owned()));
         }
-        let standing = said.as_string().and_then(|said| from_text(&said));
-        standing.ok_or_else(|| Unavailable("the key's object did not answer as it should".to_owned()))
+        let said = said.as_string().unwrap_or_default();
+        let Some(standing) = from_text(&said) else {
+            return Err(Unavailable(format!("the key's object did not answer as it should: {said}")));
+        };
+        KEYS.with_borrow_mut(|keys| keys.note(key_id, &standing, self.unix_millis() * 1_000));
+        Ok(standing)
+    }
+
+    fn take_alone(&self, key_id: &str) -> Standing {
+        let now = self.unix_millis() * 1_000;
+        KEYS.with_borrow_mut(|keys| keys.take_alone(key_id, &self.key_limit.policy, now))
     }
 
     fn log(&self, message: &str) {
