@@ -6,7 +6,7 @@ use super::{
     fault::ConfigFaults,
     reader::Reader,
     sources::{self, Inputs},
-    value::Value,
+    value::{Value, texts},
 };
 
 /// `auth.mode`, `GOBLIN_AUTH__MODE`: `off` (default), the only one there is as long as the backend keeps no list of keys.
@@ -77,14 +77,7 @@ impl Value for IssuerSecrets {
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        match value {
-            toml::Value::String(text) => Self::from_text(text),
-            toml::Value::Array(list) => {
-                let texts: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
-                Self::from_texts(texts.ok_or("must be a list of texts")?.into_iter())
-            }
-            _ => Err("must be text or a list of texts".to_owned()),
-        }
+        Self::from_texts(texts(value)?.into_iter())
     }
 
     fn show(&self) -> String {

@@ -6,7 +6,7 @@ use goblin_shared::edge_signature::SigningKey;
 
 use super::{
     reader::Reader,
-    value::{Count, Value},
+    value::{Count, Value, texts},
 };
 
 /// Whether requests must come through the edge.
@@ -78,7 +78,9 @@ struct SigningKeys(Vec<SigningKey>);
 
 impl SigningKeys {
     fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let keys = texts.map(|text| text.parse::<SigningKey>().map_err(|error| error.to_string()));
+        let keys = texts
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| text.parse::<SigningKey>().map_err(|error| error.to_string()));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         match keys.as_slice() {
             [one, two] if one.id() == two.id() => Err("the two keys must have different ids".to_owned()),
@@ -92,18 +94,11 @@ impl Value for SigningKeys {
     const SECRET: bool = true;
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Self::from_texts(text.split(',').filter(|part| !part.trim().is_empty()))
+        Self::from_texts(text.split(','))
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        match value {
-            toml::Value::String(text) => Self::from_text(text),
-            toml::Value::Array(list) => {
-                let texts: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
-                Self::from_texts(texts.ok_or("must be a list of texts")?.into_iter())
-            }
-            _ => Err("must be text or a list of texts".to_owned()),
-        }
+        Self::from_texts(texts(value)?.into_iter())
     }
 
     fn show(&self) -> String {

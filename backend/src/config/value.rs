@@ -29,6 +29,18 @@ pub(super) trait Value: Sized {
     fn show(&self) -> String;
 }
 
+/// Several texts: a list in the file, or one text with commas between.
+pub(super) fn texts(value: &toml::Value) -> Result<Vec<&str>, String> {
+    match value {
+        toml::Value::String(text) => Ok(text.split(',').collect()),
+        toml::Value::Array(list) => {
+            let texts: Option<Vec<&str>> = list.iter().map(toml::Value::as_str).collect();
+            texts.ok_or_else(|| "must be a list of texts".to_owned())
+        }
+        _ => Err("must be text or a list of texts".to_owned()),
+    }
+}
+
 impl Value for String {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
