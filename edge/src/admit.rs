@@ -54,8 +54,8 @@ use self::{
     bot::Finding,
     clearance::Holder,
     credential::Credential,
-    rule::Mode,
-    turnstile::{Failure, Siteverified, TOKEN_LENGTH},
+    rule::{Failure, Mode},
+    turnstile::{Siteverified, TOKEN_LENGTH},
     web_bot_auth::Signature,
 };
 use crate::{facts::RequestFacts, preflight::Endpoint, refusal::Refusal};

@@ -9,8 +9,8 @@ use super::{
     clearance::ClearanceConfig,
     key_limit::KeyLimitConfig,
     lists::{Lists, PathPattern, network},
-    rule::{Mode, Rule, Rules},
-    turnstile::{Failure, TurnstileConfig},
+    rule::{Failure, Mode, Rule, Rules},
+    turnstile::TurnstileConfig,
     web_bot_auth::AgentOrigin,
 };
 use crate::{config::Variables, preflight::Endpoint};
@@ -76,13 +76,12 @@ impl AdmitConfig {
             allow_verified: variables.texts("ALLOW_VERIFIED_BOTS"),
             score_least: u8::try_from(score_least).unwrap_or(u8::MAX),
         };
-        let honeypot_paths = match variables.text("HONEYPOT_PATHS") {
+        let honeypot_paths: Vec<String> = match variables.text("HONEYPOT_PATHS") {
             Some(_) => variables.list("HONEYPOT_PATHS", faults, "a path that begins with a slash", |text| {
                 text.starts_with('/').then(|| text.to_owned())
             }),
             None => HONEYPOT_PATHS.split(',').map(str::to_owned).collect(),
         };
-        let honeypot_paths: Vec<String> = honeypot_paths;
         if honeypot_paths.iter().any(|path| Endpoint::of_path(path).is_some()) {
             faults.push("HONEYPOT_PATHS names a path that is served: everybody would be refused".to_owned());
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use goblin_shared::rate_limit::{RatePolicy, Standing};
 
-use super::turnstile::Failure;
+use super::rule::Failure;
 
 /// The one protective policy that all keys are under. What a key's contract allows is the backend's to limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,15 @@ pub enum Mode {
     Off,
 }
 
+/// What happens when that on which a rule depends does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The request is served.
+    Open,
+    /// The request is refused, with 503.
+    Closed,
+}
+
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
         /// A rule; its name is the reason in refusals, spans and metrics.

@@ -7,14 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-/// What happens when that on which a rule depends does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The request is served.
-    Open,
-    /// The request is refused, with 503.
-    Closed,
-}
+use super::rule::Failure;
 
 /// How anonymous clients are challenged.
 #[derive(Clone, PartialEq, Eq)]
