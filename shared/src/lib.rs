@@ -5,6 +5,7 @@
 //! That keeps the crate the same natively and in WebAssembly, and every decision in it testable by value.
 
 pub mod api_key;
+pub mod baggage;
 pub mod catalogue;
 pub mod chat_request;
 pub mod client_facts;
