@@ -1,5 +1,5 @@
 //! The signature with which the edge vouches for what it adds to a request.
-//!
+//! `v1;k=<key id>;t=<unix s>;h=<hex>`, where `h` is HMAC-SHA256 over method, path with query, `t`, request id,
 //! `v1;k=<key id>;t=<unix s>;h=<hex>`, where `h` is HMAC-SHA256 over method, path with query, `t`, request id,
 //! attempt, route, client facts and traceparent, each with its length before it, so that no two heads share a text.
 //! The body is outside it on purpose: it is never pumped through the edge for this.
@@ -92,31 +92,16 @@ pub struct SignedHead<'a> {
 }
 
 impl SignedHead<'_> {
-    fn digest(&self, key: &SigningKey, unix_seconds: &str) -> Hmac<Sha256> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&key.secret).unwrap_or_else(|_| unreachable!("any length is a key"));
-        for part in [
-            self.method,
-            self.path_and_query,
-            unix_seconds,
-            self.request_id,
-            self.attempt,
-            self.route,
-            self.client,
-            self.traceparent,
-        ] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        mac
+    /// The texts before the time of signing, and those after it.
+    fn texts(&self) -> ([&str; 2], [&str; 5]) {
+        ([self.method, self.path_and_query], [self.request_id, self.attempt, self.route, self.client, self.traceparent])
     }
 
     /// The value of `x-goblin-edge-signature`, made at `unix_seconds`.
     #[must_use]
     pub fn sign(&self, key: &SigningKey, unix_seconds: u64) -> String {
-        let time = unix_seconds.to_string();
-        let digest = hex::encode(self.digest(key, &time).finalize().into_bytes());
-        format!("v1;k={};t={time};h={digest}", key.id)
+        let (before, after) = self.texts();
+        sign(&before, &after, key, unix_seconds)
     }
 
     /// Checks a value of `x-goblin-edge-signature` at `unix_seconds`, which may differ from the time of signing by up
@@ -128,25 +113,60 @@ impl SignedHead<'_> {
         unix_seconds: u64,
         skew_seconds: u64,
     ) -> Result<(), InvalidEdgeSignature> {
-        let mut parts = field.split(';');
-        let mut next = |prefix: &str| parts.next().and_then(|part| part.strip_prefix(prefix));
-        let (Some(""), Some(id), Some(time), Some(digest)) = (next("v1"), next("k="), next("t="), next("h=")) else {
-            return Err(InvalidEdgeSignature::Malformed);
-        };
-        if parts.next().is_some() {
-            return Err(InvalidEdgeSignature::Malformed);
-        }
-        let mut expected = [0; 32];
-        hex::decode_to_slice(digest, &mut expected).map_err(|_| InvalidEdgeSignature::Malformed)?;
-        let signed_at: u64 = time.parse().map_err(|_| InvalidEdgeSignature::Malformed)?;
-        let key = keys.iter().find(|key| key.id == id).ok_or(InvalidEdgeSignature::UnknownKey)?;
-        self.digest(key, time).verify_slice(&expected).map_err(|_| InvalidEdgeSignature::Mismatch)?;
-        // Last, so that the answer tells a stranger nothing about clocks.
-        if signed_at.abs_diff(unix_seconds) > skew_seconds {
-            return Err(InvalidEdgeSignature::Expired);
-        }
-        Ok(())
+        let (before, after) = self.texts();
+        verify(&before, &after, field, keys, unix_seconds, skew_seconds)
     }
+}
+
+/// The texts, with the time of signing between them, each with its length before it.
+fn digest(before: &[&str], unix_seconds: &str, after: &[&str], key: &SigningKey) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).unwrap_or_else(|_| unreachable!("any length is a key"));
+    for text in before.iter().chain([&unix_seconds]).chain(after) {
+        mac.update(&(text.len() as u64).to_be_bytes());
+        mac.update(text.as_bytes());
+    }
+    mac
+}
+
+/// Signs texts in the form above. What else than a head is signed must begin with texts that no head begins with.
+pub(crate) fn sign(before: &[&str], after: &[&str], key: &SigningKey, unix_seconds: u64) -> String {
+    let time = unix_seconds.to_string();
+    let digest = hex::encode(digest(before, &time, after, key).finalize().into_bytes());
+    format!("v1;k={};t={time};h={digest}", key.id)
+}
+
+/// Checks what [`sign`] made.
+pub(crate) fn verify(
+    before: &[&str],
+    after: &[&str],
+    field: &str,
+    keys: &[SigningKey],
+    unix_seconds: u64,
+    skew_seconds: u64,
+) -> Result<(), InvalidEdgeSignature> {
+    let mut parts = field.split(';');
+    let mut next = |prefix: &str| parts.next().and_then(|part| part.strip_prefix(prefix));
+    let (Some(""), Some(id), Some(time), Some(expected)) = (next("v1"), next("k="), next("t="), next("h=")) else {
+        return Err(InvalidEdgeSignature::Malformed);
+    };
+    if parts.next().is_some() {
+        return Err(InvalidEdgeSignature::Malformed);
+    }
+    let expected = read_digest(expected).ok_or(InvalidEdgeSignature::Malformed)?;
+    let signed_at: u64 = time.parse().map_err(|_| InvalidEdgeSignature::Malformed)?;
+    let key = keys.iter().find(|key| key.id == id).ok_or(InvalidEdgeSignature::UnknownKey)?;
+    digest(before, time, after, key).verify_slice(&expected).map_err(|_| InvalidEdgeSignature::Mismatch)?;
+    // Last, so that the answer tells a stranger nothing about clocks.
+    if signed_at.abs_diff(unix_seconds) > skew_seconds {
+        return Err(InvalidEdgeSignature::Expired);
+    }
+    Ok(())
+}
+
+/// The hexadecimal text of a digest.
+pub(crate) fn read_digest(hexadecimal: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(hexadecimal, &mut digest).ok().map(|()| digest)
 }
 
 /// Why a signature is not believed. For logs: clients are told only that it is invalid.

@@ -4,6 +4,8 @@
 pub const TRACEPARENT: &str = "traceparent";
 /// W3C Trace Context: vendors' own state, carried along unchanged.
 pub const TRACESTATE: &str = "tracestate";
+/// W3C Baggage: the caller's own words on a request.
+pub const BAGGAGE: &str = "baggage";
 
 /// Everything under this prefix belongs to the gateway: a client's own are removed at the edge before ours are set.
 pub const GOBLIN_PREFIX: &str = "x-goblin-";
@@ -17,6 +19,14 @@ pub const GOBLIN_ROUTE: &str = "x-goblin-route";
 pub const GOBLIN_CLIENT: &str = "x-goblin-client";
 /// Edge to backend: the signature over the four above and the traceparent, see [`crate::edge_signature`].
 pub const GOBLIN_EDGE_SIGNATURE: &str = "x-goblin-edge-signature";
+/// Backend to edge, removed there: state of the providers, see [`crate::provider_health`].
+pub const GOBLIN_HEALTH: &str = "x-goblin-health";
+/// Backend to edge, removed there: the signature over it.
+pub const GOBLIN_HEALTH_SIGNATURE: &str = "x-goblin-health-signature";
+/// Backend to edge, removed there: why a request of the edge's own was refused; today `edge_signature_invalid` alone.
+pub const GOBLIN_REFUSAL: &str = "x-goblin-refusal";
+/// Answered to holders of a trace grant: why this plan.
+pub const GOBLIN_ROUTE_REASON: &str = "x-goblin-route-reason";
 /// Answered: `provider/model` that answered.
 pub const GOBLIN_MODEL: &str = "x-goblin-model";
 

@@ -1,5 +1,5 @@
-//! What edge and backend must agree on: header names, trace context, API keys, catalogue, plan, signature, rate limits,
-//! error shape, metrics.
+//! What edge and backend must agree on: header names, trace context, API keys, catalogue, plan, signature, state of the
+//! providers, rate limits, error shape, metrics.
 //!
 //! Nothing here performs I/O, reads a clock, draws randomness or looks at the environment: all of that is handed in.
 //! That keeps the crate the same natively and in WebAssembly, and every decision in it testable by value.
@@ -13,6 +13,7 @@ pub mod edge_signature;
 pub mod error_body;
 pub mod headers;
 pub mod limits;
+pub mod provider_health;
 pub mod rate_limit;
 pub mod request_id;
 pub mod route;
