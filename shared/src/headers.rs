@@ -42,3 +42,5 @@ pub const RATE_LIMIT: &str = "ratelimit";
 pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 /// From browsers: Turnstile's token. The edge uses it up and never forwards it.
 pub const TURNSTILE_TOKEN: &str = "x-turnstile-token";
+/// From clients: asks for sampling and for the reasons of the route, see [`crate::trace_grant`]. Removed at the edge.
+pub const TRACE_GRANT: &str = "trace-grant";

@@ -1,5 +1,5 @@
 //! What edge and backend must agree on: header names, trace context, API keys, catalogue, plan, signature, state of the
-//! providers, rate limits, error shape, metrics.
+//! providers, trace grants, rate limits, error shape, metrics.
 //!
 //! Nothing here performs I/O, reads a clock, draws randomness or looks at the environment: all of that is handed in.
 //! That keeps the crate the same natively and in WebAssembly, and every decision in it testable by value.
@@ -19,4 +19,5 @@ pub mod request_id;
 pub mod route;
 pub mod server_timing;
 pub mod trace_context;
+pub mod trace_grant;
 pub mod vocabulary;
