@@ -3,8 +3,10 @@
 mod answer_facts;
 mod attempt;
 mod call_span;
+mod call_watch;
 mod opening;
 mod outcome;
+mod provider_state;
 mod service;
 mod timeouts;
 

@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
+use goblin_shared::trace_grant;
 
-use crate::config::Inputs;
+use crate::config::{self, Inputs};
 
 /// The file that is read when none is named and it exists.
 const DEFAULT_FILE: &str = "goblin.toml";
@@ -33,6 +34,21 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make a grant for the field `trace-grant`: requests with it are traced and told why they went where they did
+    TraceGrant {
+        /// How long it is good for, for example 30m, 1h or 7d; at most 30d
+        #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
+        lifetime: Duration,
+        /// Print a JSON object with `trace_grant` and `expires` (seconds since 1970) instead of the grant alone
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = config::duration(text)?;
+    let bounds = 1..=trace_grant::LONGEST_SECONDS;
+    if bounds.contains(&lifetime.as_secs()) { Ok(lifetime) } else { Err("must be 1s to 30d".to_owned()) }
 }
 
 /// What to do with API keys.
@@ -86,5 +102,18 @@ mod tests {
         assert_eq!(line.command(), Command::CheckConfig);
         let line = CommandLine::parse_from(["goblin-backend", "keys", "create", "--json"]);
         assert_eq!(line.command(), Command::Keys(KeysCommand::Create { json: true }));
+        let line = CommandLine::parse_from(["goblin-backend", "trace-grant"]);
+        assert_eq!(line.command(), Command::TraceGrant { lifetime: Duration::from_hours(1), json: false });
+    }
+
+    #[test]
+    fn grants_have_bounded_lifetimes() {
+        let parse =
+            |lifetime| CommandLine::try_parse_from(["goblin-backend", "trace-grant", "--json", "--for", lifetime]);
+        let line = parse("30d").unwrap();
+        assert_eq!(line.command(), Command::TraceGrant { lifetime: Duration::from_hours(720), json: true });
+        for lifetime in ["31d", "500ms", "0s", "1", ""] {
+            assert!(parse(lifetime).is_err(), "{lifetime}");
+        }
     }
 }

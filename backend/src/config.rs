@@ -31,6 +31,7 @@ pub(crate) use self::{
     sources::Inputs,
     telemetry::{OtlpProtocol, TelemetryConfig},
     timeouts::TimeoutsConfig,
+    value::duration,
 };
 
 /// A valid configuration.
@@ -179,12 +180,8 @@ mod tests {
 
     #[test]
     fn a_provider_counts_as_configured_with_its_first_field() {
-        let set = [
-            "edge.signature=off",
-            "providers.demo.enabled=false",
-            "providers.openai.api_key=sk-1",
-            "providers.openai.models=gpt-4o-mini=tiny,gpt-4.1",
-        ];
+        let set =
+            ["edge.signature=off", "providers.openai.api_key=sk-1", "providers.openai.models=gpt-4o-mini=tiny,gpt-4.1"];
         let config = Config::load(&inputs("", &[], &set)).unwrap();
         let [openai] = config.providers.as_slice() else { panic!("{:?}", config.providers) };
         let ProviderKind::OpenAi { base_url, api_key } = &openai.kind else { panic!("{openai:?}") };
@@ -197,6 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_is_there_when_nothing_else_is_or_when_it_is_asked_for() {
+        for (set, expected) in [
+            (&["providers.demo.models=goblin-demo"][..], &["demo"][..]),
+            (&["providers.openai.api_key=sk-1"], &["openai"]),
+            (&["providers.openai.enabled=false"], &[]),
+            (&["providers.openai.api_key=sk-1", "providers.demo.enabled=true"], &["demo", "openai"]),
+            (&["providers.openai.api_key=sk-1", "providers.demo.token_interval=1ms"], &["demo", "openai"]),
+            (&["providers.demo.enabled=false"], &[]),
+        ] {
+            let config = Config::load(&inputs("[edge]\nsignature = 'off'\n", &[], set)).unwrap();
+            let names: Vec<_> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+            assert_eq!(names, expected, "{set:?}");
+        }
+    }
+
+    #[test]
     fn models_may_be_a_table_and_keys_a_list() {
         let file = format!(
             "[edge]\nsigning_keys = ['{KEY}', 'b:{}']\n[providers.openai]\nmodels = {{ 'gpt-4.1' = 'x' }}\n",
@@ -204,7 +217,7 @@ mod tests {
         );
         let config = Config::load(&inputs(&file, &[], &[])).unwrap();
         assert_eq!(config.edge.signing_keys.len(), 2);
-        assert_eq!(config.providers[1].models.get("gpt-4.1").map(String::as_str), Some("x"));
+        assert_eq!(config.providers[0].models.get("gpt-4.1").map(String::as_str), Some("x"));
     }
 
     #[test]

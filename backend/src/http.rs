@@ -6,6 +6,7 @@ mod chat;
 mod edge_gate;
 mod errors;
 mod health;
+mod health_news;
 mod layers;
 mod models;
 mod replay;

@@ -13,15 +13,17 @@ mod ports;
 mod provider;
 mod shutdown;
 
-use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc};
+use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
+use goblin_shared::trace_grant;
 
 use crate::{
     ambient::SystemClock,
     command_line::{Command, CommandLine, KeysCommand},
-    config::{AuthConfig, Config, ConfigFaults},
+    config::{AuthConfig, Config, ConfigFaults, EdgeConfig},
     monitoring::Monitoring,
+    ports::Clock,
 };
 
 fn main() -> ExitCode {
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Command::Keys(KeysCommand::Create { json }) => with(AuthConfig::load(&inputs), |auth| create_key(auth, json)),
+        Command::TraceGrant { lifetime, json } => {
+            with(EdgeConfig::load(&inputs), |edge| grant_traces(edge, lifetime, json))
+        }
         Command::Serve => with(Config::load(&inputs), serve),
     }
 }
@@ -61,6 +66,19 @@ fn create_key(auth: &AuthConfig, json: bool) -> ExitCode {
         println!("{}", serde_json::json!({ "id": key.id(), "key": key.expose() }));
     } else {
         println!("{}", key.expose());
+    }
+    ExitCode::SUCCESS
+}
+
+fn grant_traces(edge: &EdgeConfig, lifetime: Duration, json: bool) -> ExitCode {
+    // Without one, the configuration would not have been valid.
+    let Some(key) = edge.signing_keys.first() else { return ExitCode::FAILURE };
+    let expires = SystemClock.unix_seconds() + lifetime.as_secs();
+    let grant = trace_grant::mint(key, expires);
+    if json {
+        println!("{}", serde_json::json!({ "trace_grant": grant, "expires": expires }));
+    } else {
+        println!("{grant}");
     }
     ExitCode::SUCCESS
 }

@@ -1,50 +1,44 @@
 //! The Worker's configuration, read from its variables and secrets once per isolate.
 
+pub mod otlp;
 mod variables;
 
 use goblin_shared::{edge_signature::SigningKey, limits};
 
-pub use self::variables::Variables;
+pub use self::{otlp::OtlpConfig, variables::Variables};
 use crate::{
     admit::AdmitConfig,
-    cors::{self, CorsConfig, Origins},
+    cors::{self, CorsConfig},
+    health::HealthConfig,
+    identify::Recording,
+    origins::Origins,
+    sampling::Sampling,
 };
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
-    /// `BACKEND_ORIGIN`: scheme, host and port of the backend's service listener.
-    pub backend_origin: String,
+    /// `BACKEND_ORIGIN`, `BACKEND_OTHER_ORIGINS`: where the backends' service listeners are.
+    pub origins: Origins,
     /// `EDGE_SIGNING_KEY`: `<id>:<secret>`, shared with the backend.
     pub signing_key: SigningKey,
-    /// `BACKEND_FIRST_BYTE_TIMEOUT_MS`: how long to wait for the head of the backend's answer. Default 65,000: longer
-    /// than the backend waits for a provider's first content, so that its own error comes first.
-    pub first_byte_timeout_ms: i32,
+    /// `BACKEND_FIRST_BYTE_TIMEOUT_MS`: how long to wait for the head of a backend's answer, however many are tried.
+    /// Default 65,000: longer than a backend waits for a provider's first content, so that its own error comes first.
+    pub first_byte_timeout_ms: u32,
     /// `BODY_LIMIT_BYTES`: largest request body. Default 4 MiB.
     pub body_limit: usize,
     /// Who may come in.
     pub admit: AdmitConfig,
     /// Which pages may use the service from a browser.
     pub cors: CorsConfig,
-    /// Where spans and metrics go; nowhere when no endpoint is configured.
+    /// How long what backends say of their providers counts.
+    pub health: HealthConfig,
+    /// `CATALOGUE_MAX_AGE_S`: how old what was read of KV may be before it is read again. Default 30.
+    pub catalogue_max_age_s: u32,
+    /// `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`: which traces are recorded. Default all.
+    pub sampling: Sampling,
+    /// Where telemetry goes; nowhere when no endpoint is configured.
     pub otlp: Option<OtlpConfig>,
-}
-
-/// Where and as whom to export spans and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtlpConfig {
-    /// Full URL of the traces endpoint: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces` appended.
-    pub traces_url: Option<String>,
-    /// The same for metrics: `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, or `/v1/metrics` appended.
-    pub metrics_url: Option<String>,
-    /// `OTEL_METRIC_EXPORT_INTERVAL`: how long counts are gathered before they leave, in milliseconds. Default 5,000,
-    /// at most 25,000: the runtime grants 30 seconds after an answer.
-    pub metric_interval_ms: u32,
-    /// `OTEL_EXPORTER_OTLP_HEADERS`: names and percent-decoded values.
-    pub headers: Vec<(String, String)>,
-    /// `OTEL_SERVICE_NAME`. Default `goblin-edge`.
-    pub service_name: String,
 }
 
 /// All that is wrong, one line each; values are left out, as they may be secret.
@@ -64,12 +58,7 @@ impl EdgeConfig {
         let variables = Variables::new(&variable);
         let mut faults = Vec::new();
 
-        let backend_origin = variables.text("BACKEND_ORIGIN").map(|text| origin(&text));
-        match &backend_origin {
-            Some(Some(_)) => {}
-            Some(None) => faults.push("BACKEND_ORIGIN must be http(s)://host[:port] without a path".to_owned()),
-            None => faults.push("BACKEND_ORIGIN is missing: set it to the backend's URL".to_owned()),
-        }
+        let origins = Origins::read(&variables, &mut faults);
         let signing_key = match variables.text("EDGE_SIGNING_KEY").map(|text| text.parse::<SigningKey>()) {
             Some(Ok(key)) => Some(key),
             Some(Err(error)) => {
@@ -84,26 +73,45 @@ impl EdgeConfig {
                 None
             }
         };
-        let first_byte_timeout_ms =
-            variables.number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1..=i32::MAX, &mut faults);
+        let first_byte_timeout_ms = variables.number("BACKEND_FIRST_BYTE_TIMEOUT_MS", 65_000, 1..=600_000, &mut faults);
         let body_limit = variables.number("BODY_LIMIT_BYTES", limits::BODY_BYTES, 1..=usize::MAX, &mut faults);
         let admit = AdmitConfig::read(&variables, signing_key.as_ref(), &mut faults);
         let cors = cors(&variables, &mut faults);
-        let otlp = otlp(&variables, &mut faults);
+        let health = HealthConfig::read(&variables, &mut faults);
+        let catalogue_max_age_s = variables.number("CATALOGUE_MAX_AGE_S", 30, 1..=86_400, &mut faults);
+        let sampling = Sampling::read(&variables, &mut faults);
+        let otlp = OtlpConfig::read(&variables, &mut faults);
 
-        match (backend_origin.flatten(), signing_key, admit) {
-            (Some(backend_origin), Some(signing_key), Some(admit)) if faults.is_empty() => {
-                Ok(Self { backend_origin, signing_key, first_byte_timeout_ms, body_limit, admit, cors, otlp })
-            }
+        match (origins, signing_key, admit) {
+            (Some(origins), Some(signing_key), Some(admit)) if faults.is_empty() => Ok(Self {
+                origins,
+                signing_key,
+                first_byte_timeout_ms,
+                body_limit,
+                admit,
+                cors,
+                health,
+                catalogue_max_age_s,
+                sampling,
+                otlp,
+            }),
             _ => Err(ConfigFaults(faults)),
         }
     }
 }
 
+impl EdgeConfig {
+    /// What decides which traces are recorded.
+    #[must_use]
+    pub fn recording(&self) -> Recording<'_> {
+        Recording { sampling: self.sampling, grants: &self.signing_key }
+    }
+}
+
 fn cors(variables: &Variables<'_>, faults: &mut Vec<String>) -> CorsConfig {
     let origins = match variables.texts("CORS_ORIGINS").as_slice() {
-        [any] if any == "*" => Origins::Any,
-        _ => Origins::Listed(variables.list(
+        [any] if any == "*" => cors::Origins::Any,
+        _ => cors::Origins::Listed(variables.list(
             "CORS_ORIGINS",
             faults,
             "an origin such as https://app.example, or a single *",
@@ -111,65 +119,6 @@ fn cors(variables: &Variables<'_>, faults: &mut Vec<String>) -> CorsConfig {
         )),
     };
     CorsConfig { origins, max_age_s: variables.number("CORS_MAX_AGE_S", 7_200, 0..=86_400, faults) }
-}
-
-fn otlp(variables: &Variables<'_>, faults: &mut Vec<String>) -> Option<OtlpConfig> {
-    let base = variables.text("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let mut url = |own: &str, path: &str| {
-        let (name, url) = match (variables.text(own), &base) {
-            (Some(url), _) => (own, url),
-            (None, Some(base)) => ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/{path}", base.trim_end_matches('/'))),
-            (None, None) => return None,
-        };
-        let fault = format!("{name} must begin with http:// or https://");
-        if !is_http(&url) && !faults.contains(&fault) {
-            faults.push(fault);
-        }
-        Some(url)
-    };
-    let traces_url = url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "v1/traces");
-    let metrics_url = url("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "v1/metrics");
-    let metric_interval_ms = variables.number("OTEL_METRIC_EXPORT_INTERVAL", 5_000, 1..=25_000, faults);
-    let mut headers = Vec::new();
-    for pair in
-        variables.text("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default().split(',').filter(|pair| !pair.is_empty())
-    {
-        match pair.split_once('=').and_then(|(name, value)| Some((name.trim(), percent_decoded(value.trim())?))) {
-            Some((name, value)) if !name.is_empty() => headers.push((name.to_owned(), value)),
-            _ => faults.push("OTEL_EXPORTER_OTLP_HEADERS must be name=value pairs with commas between".to_owned()),
-        }
-    }
-    let service_name = variables.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "goblin-edge".to_owned());
-    if traces_url.is_none() && metrics_url.is_none() {
-        return None;
-    }
-    Some(OtlpConfig { traces_url, metrics_url, metric_interval_ms, headers, service_name })
-}
-
-fn is_http(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-}
-
-/// Scheme and authority; a lone slash behind them is forgiven.
-fn origin(text: &str) -> Option<String> {
-    let text = text.strip_suffix('/').unwrap_or(text);
-    let authority = text.split_once("://")?.1;
-    (is_http(text) && !authority.contains(['/', '?', '#', '@', ' '])).then(|| text.to_owned())
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -186,7 +135,9 @@ mod tests {
     #[test]
     fn defaults_are_the_contracts() {
         let config = read(&[("BACKEND_ORIGIN", "https://api.example/"), KEY, ISSUER]).unwrap();
-        assert_eq!(config.backend_origin, "https://api.example");
+        assert_eq!(config.origins.all()[0].url, "https://api.example");
+        assert_eq!(config.sampling, Sampling::ALL);
+        assert_eq!(config.health, HealthConfig { fresh_ms: 10_000, stale_ms: 60_000 });
         assert_eq!((config.first_byte_timeout_ms, config.body_limit), (65_000, 4_194_304));
         assert_eq!(config.otlp, None);
     }
@@ -207,30 +158,15 @@ mod tests {
             ("TURNSTILE_ACTION", "chat"),
             ("HONEYPOT_PATHS", "/healthz"),
             ("CORS_ORIGINS", "https://app.example,*"),
+            ("BACKEND_OTHER_ORIGINS", "https://user:my-short-secret@host"),
+            ("HEALTH_FRESH_MS", "often"),
+            ("HEALTH_STALE_MS", "200"),
+            ("CATALOGUE_MAX_AGE_S", "0"),
+            ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
         ])
         .unwrap_err();
-        assert_eq!(faults.0.len(), 13, "{faults}");
+        assert_eq!(faults.0.len(), 18, "{faults}");
         assert!(!faults.to_string().contains("my-short-secret"));
         assert_eq!(read(&[]).unwrap_err().0.len(), 3);
-    }
-
-    #[test]
-    fn otlp_settings_follow_opentelemetry() {
-        let with = |pairs: &[(&str, &str)]| {
-            let mut all = vec![("BACKEND_ORIGIN", "http://b"), KEY, ISSUER];
-            all.extend_from_slice(pairs);
-            read(&all).unwrap().otlp.unwrap()
-        };
-        let otlp = with(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, a=b"),
-        ]);
-        assert_eq!(otlp.traces_url.as_deref(), Some("http://c:4318/v1/traces"));
-        assert_eq!(otlp.metrics_url.as_deref(), Some("http://c:4318/v1/metrics"));
-        let headers = [("authorization", "Bearer x"), ("a", "b")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(otlp.headers, headers);
-        assert_eq!(otlp.service_name, "goblin-edge");
-        let otlp = with(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/custom")]);
-        assert_eq!((otlp.traces_url.as_deref(), otlp.metrics_url), (Some("http://c/custom"), None));
     }
 }

@@ -2,7 +2,9 @@
 
 use goblin_shared::{
     error_body::{ClientError, ErrorCode},
-    headers::{GOBLIN_MODEL, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, SERVER_TIMING},
+    headers::{
+        GOBLIN_MODEL, GOBLIN_ROUTE_REASON, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, SERVER_TIMING,
+    },
 };
 
 use crate::{facts::RequestFacts, preflight::Endpoint, refusal::Refusal};
@@ -26,7 +28,8 @@ pub enum Origins {
 }
 
 /// What a page may read of an answer's head besides what every page may.
-const EXPOSED: [&str; 6] = [REQUEST_ID, SERVER_TIMING, RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY, GOBLIN_MODEL];
+const EXPOSED: [&str; 7] =
+    [REQUEST_ID, SERVER_TIMING, RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY, GOBLIN_MODEL, GOBLIN_ROUTE_REASON];
 /// Longest list of request fields that a preflight may ask for, in bytes.
 const ASKED_BYTES: usize = 2_048;
 
@@ -132,7 +135,7 @@ mod tests {
         fields.iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
-    const EXPOSE: &str = "access-control-expose-headers: x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy, x-goblin-model";
+    const EXPOSE: &str = "access-control-expose-headers: x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy, x-goblin-model, x-goblin-route-reason";
 
     #[test]
     fn listed_origins_may_read_and_send_cookies() {

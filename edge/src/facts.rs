@@ -2,6 +2,8 @@
 
 use goblin_shared::{client_facts::ClientFacts, headers::GOBLIN_PREFIX};
 
+use crate::origins::REGIONS;
+
 /// Everything that decisions are made from, except the body.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFacts {
@@ -11,6 +13,8 @@ pub struct RequestFacts {
     pub url: String,
     /// What goes on to the backend about the client.
     pub client: ClientFacts,
+    /// The continent that the client is on, one of [`crate::origins::REGIONS`], where Cloudflare tells it.
+    pub region: Option<&'static str>,
     /// What only Cloudflare can see, where it tells.
     pub network: NetworkFacts,
     /// Header fields with lower-case names, one entry for each name: Fetch joins several by `, `. Without those that
@@ -36,8 +40,8 @@ pub struct NetworkFacts {
 }
 
 impl RequestFacts {
-    /// Sorts out what the platform tells in one text: a line each for method, URL, country, colo, ASN, TLS version, bot
-    /// score, verified bot category and JA4 (empty where unknown), then the header fields as `name,value` with
+    /// Sorts out what the platform tells in one text: a line each for method, URL, country, colo, continent, ASN, TLS
+    /// version, bot score, verified bot category and JA4 (empty where unknown), then the header fields as `name,value` with
     /// lower-case names. None of them can hold a line break.
     #[must_use]
     pub fn from_lines(text: &str) -> Self {
@@ -45,6 +49,8 @@ impl RequestFacts {
         let mut next = || lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
         let (method, url) = (next().unwrap_or_default(), next().unwrap_or_default());
         let client = ClientFacts { country: next(), colo: next(), ..ClientFacts::default() };
+        let continent = next().unwrap_or_default();
+        let region = REGIONS.into_iter().find(|region| region.eq_ignore_ascii_case(&continent));
         let network = NetworkFacts {
             asn: next().and_then(|asn| asn.parse().ok()),
             tls_version: next(),
@@ -52,7 +58,7 @@ impl RequestFacts {
             verified_bot: next(),
             ja4: next(),
         };
-        let mut facts = Self { method, url, client, network, ..Self::default() };
+        let mut facts = Self { method, url, client, region, network, ..Self::default() };
         for (name, value) in lines.filter_map(|line| line.split_once(',')) {
             if name.starts_with(GOBLIN_PREFIX) {
                 facts.forged.push(name.to_owned());
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     fn lines_are_sorted_out() {
         let facts = RequestFacts::from_lines(concat!(
-            "POST\nhttp://e/\nDE\n\n64496\nTLSv1.3\n30\nAI Crawler\nt13d\naccept,a, b\ncontent-type,application/json\n",
+            "POST\nhttp://e/\nDE\n\nEU\n64496\nTLSv1.3\n30\nAI Crawler\nt13d\naccept,a, b\ncontent-type,application/json\n",
             "x-goblin-route,\"a/b\"\nx-goblin-,\ncf-ray,8a-FRA\ntracestate,a=1, b=2\ncf-connecting-ip,192.0.2.1",
         ));
         assert_eq!((facts.method.as_str(), facts.path()), ("POST", "/"));
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(facts.forged, ["x-goblin-route", "x-goblin-"]);
         assert_eq!(facts.header("x-goblin-route"), None);
         assert_eq!((facts.client.country.as_deref(), facts.client.colo.as_deref()), (Some("DE"), None));
+        assert_eq!(facts.region, Some("eu"));
         assert_eq!((facts.client.ray.as_deref(), facts.client.address.as_deref()), (Some("8a-FRA"), Some("192.0.2.1")));
         let network = NetworkFacts {
             asn: Some(64496),

@@ -3,14 +3,19 @@
 //! Everything but `pipeline` and `platform` is plain Rust on plain facts, and is tested natively.
 
 pub mod admit;
+pub mod catalogue_source;
 pub mod config;
 pub mod cors;
 pub mod facts;
 pub mod forward;
+pub mod freshness;
+pub mod health;
 pub mod identify;
+pub mod origins;
 pub mod preflight;
 pub mod refusal;
 pub mod route;
+pub mod sampling;
 pub mod telemetry;
 
 #[cfg(target_arch = "wasm32")]

@@ -5,161 +5,299 @@
 //!    (CORS) is answered here.
 //! 3. **admit**: who it is, whether it may come in, and how often.
 //! 4. **route**: the body is read once, bounded, and a plan made of it.
-//! 5. **forward**: the head is signed, the body handed over natively, the answer streamed back natively.
-//! 6. **tell**: spans and counts, after the answer, when its body has ended.
+//! 5. **forward**: the head is signed, the body handed over natively, the answer streamed back natively. An origin that
+//!    cannot be reached is followed by the next.
+//! 6. **tell**: spans, counts and log records, when the answer's body has ended, sent later.
 //!
 //! Every decision is a pure function in a module of that name; this one calls them and lets `platform` do what has
 //! an effect.
 
+use std::rc::Rc;
+
 use goblin_shared::{
     error_body::{ClientError, ErrorCode},
+    headers::GOBLIN_ROUTE_REASON,
+    route::Planned,
     server_timing::ServerTiming,
+    trace_context::SpanId,
 };
 
 use crate::{
     admit::{self, Record, client_address},
     config::EdgeConfig,
     facts::RequestFacts,
-    forward,
-    identify::{Identity, identify},
-    platform::{self, Answer, BackendError, Incoming, console},
+    forward::{self, Attempt},
+    identify::{Grant, Identity, further_attempt, identify},
+    platform::{self, Answer, BackendError, Body, Fetched, Incoming, console},
     preflight::{self, Endpoint},
     refusal::{OwnAnswer, Refusal},
     route,
-    telemetry::{Ending, Forwarded, Interval, RequestRecord},
+    telemetry::{Ending, Forwarded, Interval, RequestRecord, RouteFacts},
 };
 
 /// Answers one request. Only a fault of the runtime itself is an error.
 pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
     let start = platform::now();
-    let mut facts = incoming.facts();
-    let identity = identify(&facts, platform::unix_millis(start), &platform::entropy());
+    let facts = incoming.facts();
     let config = incoming.config();
-    let config = match config.as_ref() {
-        Ok(config) => config,
+    let recording = config.as_ref().as_ref().ok().map(EdgeConfig::recording);
+    let identity = identify(&facts, platform::unix_millis(start), &platform::entropy(), recording);
+    let valid = match config.as_ref() {
+        Ok(valid) => valid,
         Err(faults) => {
             console::error(&identity, &faults.to_string());
-            let error =
-                ClientError::new(ErrorCode::Misconfigured, "The gateway is not set up correctly; its log says how.");
             let timing = timing(&identity, start).into_value();
-            return Answer::own(&Refusal::from(error).to_answer(identity.request_id, timing)).into_raw();
+            let answer = Refusal::from(misconfigured()).to_answer(identity.request_id, timing);
+            return Answer::own(&answer, &incoming).into_raw();
         }
     };
-    let address = client_address(&facts, config.admit.dev_address_header.as_deref());
-    facts.client.address = address.map(|address| address.to_string());
     // Without this, the runtime would drop everything at once when the client leaves, its spans included.
-    let told = config.otlp.is_some().then(|| incoming.hold());
+    let held = valid.otlp.is_some().then(|| incoming.hold());
 
-    let mut progress = Progress::default();
-    let outcome = handle(&incoming, config, &mut facts, &identity, start, &mut progress).await;
-    let (mut answer, refusal, left) = match outcome {
-        Ok(answer) => (answer, None, false),
+    let mut way = Way { incoming: &incoming, config: valid, identity: &identity, start, facts, tale: Tale::default() };
+    let outcome = way.go().await;
+    let Way { facts, mut tale, .. } = way;
+    let mut answer = match outcome {
+        Ok(answer) => answer,
         // Nobody reads it.
-        Err(Stopped::ClientLeft) => (Answer::client_left(), None, true),
+        Err(Stopped::ClientLeft) => {
+            tale.left = true;
+            Answer::client_left(&incoming)
+        }
         Err(Stopped::Refused(refusal)) => {
-            if refusal.error.code.status() >= 500 {
-                console::error(&identity, refusal.cause.as_deref().unwrap_or(&refusal.error.message));
-            }
             let timing = timing(&identity, start).into_value();
             let mut answer = refusal.to_answer(identity.request_id, timing);
-            answer.headers.append(&mut progress.fields);
-            (Answer::own(&answer), Some(refusal.error.code.as_str()), false)
+            answer.headers.append(&mut tale.fields);
+            let answer = Answer::own(&answer, &incoming);
+            // Where nothing is sent, what is told goes to the console anyway.
+            let is_failure = refusal.error.code.status() >= 500 && valid.otlp.is_some();
+            if let Some(cause) = refusal.cause.as_deref().filter(|_| is_failure) {
+                console::error(&identity, cause);
+            }
+            tale.refusal = Some(refusal);
+            answer
         }
     };
-    if let Some(otlp) = &config.otlp {
-        platform::count(&incoming, otlp, &identity, &progress.admission);
-    }
-    if let (Some(otlp), Some(told)) = (config.otlp.clone(), told) {
-        let status = answer.status();
-        let ended = answer.watch_end(&incoming);
-        let authority = config.backend_origin.split_once("://").map_or("", |(_, rest)| rest).to_owned();
-        incoming.afterwards(async move {
-            let ending = if left { Ending::ClientLeft } else { ended.await };
-            let end = platform::now();
-            let forwarded = progress.forwarded_at.map(|start| Forwarded {
-                interval: Interval { start, end },
-                status: progress.backend_status,
-                authority,
-            });
-            let record = RequestRecord {
-                identity: &identity,
-                method: &facts.method,
-                scheme: facts.scheme(),
-                endpoint: Endpoint::of_path(facts.path()),
-                server: Interval { start, end },
-                status,
-                admission: &progress.admission,
-                refusal,
-                forwarded,
-                ending,
-            };
-            platform::export(&otlp, &identity, &record).await;
-            drop(told);
-        });
+    tale.status = answer.status();
+    tale.answered_at = platform::now();
+    let end = answer.take_end();
+    let (config, tell) = (Rc::clone(&config), incoming.later());
+    let ended = move |ending| {
+        let Ok(config) = config.as_ref() else { return };
+        let attempts = tale.attempts(config);
+        tell.tell(config, &identity, &tale.record(&facts, &identity, &attempts, start, ending));
+    };
+    match end {
+        None => ended(Ending::Complete),
+        Some(end) => incoming.afterwards(async move {
+            ended(end.await);
+            drop(held);
+        }),
     }
     answer.into_raw()
 }
 
-/// How far a request came; for its spans.
+/// One request on its way.
+struct Way<'a> {
+    incoming: &'a Incoming,
+    config: &'a EdgeConfig,
+    identity: &'a Identity,
+    start: f64,
+    facts: RequestFacts,
+    tale: Tale,
+}
+
+/// What is told of a request besides its facts, as far as it came.
 #[derive(Default)]
-struct Progress {
+struct Tale {
     /// What was decided at the door.
     admission: Record,
     /// Fields that every answer carries, whoever gives it.
     fields: Vec<(&'static str, String)>,
-    forwarded_at: Option<f64>,
-    backend_status: Option<u16>,
+    /// What was planned, and the first that it names.
+    planned: Option<Planned>,
+    first: Option<String>,
+    /// The fetches to backends.
+    tries: Vec<Try>,
+    /// Milliseconds that were spent waiting: for the client's upload, for backends.
+    waited_ms: f64,
+    refusal: Option<Refusal>,
+    /// The client left before there was an answer.
+    left: bool,
+    status: u16,
+    answered_at: f64,
 }
 
-async fn handle(
-    incoming: &Incoming,
-    config: &EdgeConfig,
-    facts: &mut RequestFacts,
-    identity: &Identity,
-    start: f64,
-    progress: &mut Progress,
-) -> Result<Answer, Stopped> {
-    progress.fields = config.cors.fields(facts);
-    let surroundings = incoming.surroundings(config, identity);
-    admit::tripwire(&config.admit, facts, &surroundings, &mut progress.admission)?;
-    // A browser asks it before the request itself, and cannot show who it is.
-    if let Some(preflight) = config.cors.preflight(facts) {
-        progress.admission.answered(&preflight, "cors_preflight");
-        let mut fields = preflight?;
-        fields.append(&mut progress.fields);
-        let timing = timing(identity, start).into_value();
-        return Ok(Answer::own(&OwnAnswer::empty(fields, identity.request_id, timing)));
-    }
-    let endpoint = preflight::check(facts, config.body_limit)
-        .inspect_err(|refusal| progress.admission.refused(refusal.error.code.as_str()))?;
-    let admitted = admit::admit(&config.admit, facts, endpoint, &surroundings, &mut progress.admission).await?;
-    progress.fields.extend(admitted.fields);
-    facts.client.verdict = Some(admitted.verdict.as_str().to_owned());
-    facts.client.agent.clone_from(&progress.admission.agent);
-    if endpoint == Endpoint::Healthz {
-        let body = if facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
-        let timing = timing(identity, start).into_value();
-        let mut answer = OwnAnswer::json(200, body.to_owned(), identity.request_id, timing);
-        answer.headers.append(&mut progress.fields);
-        return Ok(Answer::own(&answer));
+impl Way<'_> {
+    async fn go(&mut self) -> Result<Answer, Stopped> {
+        let Self { incoming, config, identity, .. } = *self;
+        let address = client_address(&self.facts, config.admit.dev_address_header.as_deref());
+        self.facts.client.address = address.map(|address| address.to_string());
+        self.tale.fields = config.cors.fields(&self.facts);
+        let surroundings = incoming.surroundings(config, identity);
+        admit::tripwire(&config.admit, &self.facts, &surroundings, &mut self.tale.admission)?;
+        // A browser asks it before the request itself, and cannot show who it is.
+        if let Some(preflight) = config.cors.preflight(&self.facts) {
+            self.tale.admission.answered(&preflight, "cors_preflight");
+            let fields = preflight?;
+            return Ok(self.own(|timing| OwnAnswer::empty(fields, identity.request_id, timing)));
+        }
+        let endpoint = preflight::check(&self.facts, config.body_limit)
+            .inspect_err(|refusal| self.tale.admission.refused(refusal.error.code.as_str()))?;
+        let admitted =
+            admit::admit(&config.admit, &self.facts, endpoint, &surroundings, &mut self.tale.admission).await?;
+        self.tale.fields.extend(admitted.fields);
+        self.facts.client.verdict = Some(admitted.verdict.as_str().to_owned());
+        self.facts.client.agent.clone_from(&self.tale.admission.agent);
+        if endpoint == Endpoint::Healthz {
+            let body = if self.facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
+            return Ok(self.own(|timing| OwnAnswer::json(200, body.to_owned(), identity.request_id, timing)));
+        }
+        let body = if endpoint.takes_body() { Some(self.route().await?) } else { None };
+        let (fetched, origin) = self.forward(body.as_ref()).await?;
+        if fetched.head.refusal.is_some() {
+            let authority = config.origins.all()[origin].authority();
+            let cause = format!(
+                "the backend at {authority} does not believe this edge: keys or clocks differ (EDGE_SIGNING_KEY here, \
+                 edge.signing_keys there)"
+            );
+            return Err(Refusal { cause: Some(cause), ..misconfigured().into() }.into());
+        }
+        platform::note_health(config, identity, origin, &fetched.head.health);
+        if let Some(planned) = self.tale.planned.as_ref().filter(|_| identity.is_granted()) {
+            self.tale.fields.push((GOBLIN_ROUTE_REASON, planned.reason.clone()));
+        }
+        let timing = timing(identity, self.start).append(&fetched.head.server_timing).into_value();
+        Ok(fetched.adopt(incoming, identity.request_id, &timing, &self.tale.fields, config.otlp.is_some()))
     }
 
-    let (plan, body) = if endpoint.takes_body() {
-        let body = incoming.body(preflight::announced_length(facts), config.body_limit).await?;
-        (Some(route::plan(platform::catalogue(), body.bytes())?), Some(body))
-    } else {
-        (None, None)
-    };
+    /// Reads the body and makes a plan of it.
+    async fn route(&mut self) -> Result<Body, Stopped> {
+        let Self { incoming, config, identity, .. } = *self;
+        let begun = platform::now();
+        let body = incoming.body(preflight::announced_length(&self.facts), config.body_limit).await;
+        let body = body.map_err(|refusal| if self.is_left() { Stopped::ClientLeft } else { refusal.into() })?;
+        self.tale.waited_ms += platform::now() - begun;
+        let catalogue = incoming.catalogue(config, identity).await;
+        let first = config.origins.order(self.facts.region).next().map_or(0, |(index, _)| index);
+        incoming.refresh_health(config, identity, first);
+        let now = platform::now();
+        let planned = platform::with_health(|book| {
+            // Where the first cannot be reached, the next one's word counts: it is the one that will be asked.
+            let mut pages = config.origins.order(self.facts.region);
+            let health = pages.find_map(|(index, _)| book.view(index, config.health, now));
+            route::plan(&catalogue, body.bytes(), self.facts.region, health, identity.request_id)
+        })?;
+        self.tale.first = planned.plan.entries().first().map(ToString::to_string);
+        self.tale.planned = Some(planned);
+        Ok(body)
+    }
 
-    // Signed as it goes out: an upload may have taken longer than the backend lets a signature live.
-    let forwarded_at = platform::now();
-    let unix_seconds = platform::unix_millis(forwarded_at) / 1_000;
-    let head = forward::outgoing_head(config, facts, identity, plan.as_ref(), unix_seconds);
-    progress.forwarded_at = Some(forwarded_at);
-    let answer = incoming.forward(&head, body, config).await?;
-    progress.backend_status = Some(answer.status());
-    let timing = timing(identity, start).append(&answer.server_timing()).into_value();
-    Ok(answer.adopt(identity.request_id, &timing, &progress.fields))
+    /// Sends the request to the first origin that can be reached, and says which it was.
+    async fn forward(&mut self, body: Option<&Body>) -> Result<(Fetched, usize), Stopped> {
+        let Self { incoming, config, identity, .. } = *self;
+        let plan = self.tale.planned.as_ref().map(|planned| &planned.plan);
+        let deadline = platform::now() + f64::from(config.first_byte_timeout_ms);
+        let mut origins = config.origins.order(self.facts.region).peekable();
+        let mut number = 0;
+        while let Some((index, origin)) = origins.next() {
+            number += 1;
+            let context = match number {
+                1 => identity.client.clone(),
+                _ => further_attempt(identity, &platform::entropy()),
+            };
+            // Signed as it goes out: an upload may have taken longer than the backend lets a signature live.
+            let start = platform::now();
+            let attempt = Attempt { number, origin, context: &context };
+            let unix_seconds = platform::unix_millis(start) / 1_000;
+            let head = forward::outgoing_head(config, &self.facts, identity.request_id, &attempt, plan, unix_seconds);
+            let fetched = incoming.forward(&head, body, deadline - start, config.otlp.is_some()).await;
+            let end = platform::now();
+            self.tale.waited_ms += end - start;
+            self.tale.tries.push(Try {
+                origin: index,
+                span: context.parent.span_id,
+                interval: Interval { start, end },
+                status: fetched.as_ref().ok().map(|fetched| fetched.head.status),
+                error: fetched.as_ref().err().map(BackendError::as_str),
+            });
+            match fetched {
+                Ok(fetched) => return Ok((fetched, index)),
+                Err(BackendError::Unreachable(cause)) if origins.peek().is_some() && end < deadline => {
+                    let authority = origin.authority();
+                    console::error(identity, &format!("{authority} cannot be reached, the next is tried: {cause}"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        unreachable!("a configuration has an origin")
+    }
+
+    /// Whether the client is gone; known only where something holds the request after it.
+    fn is_left(&self) -> bool {
+        self.config.otlp.is_some() && self.incoming.is_left()
+    }
+
+    fn own(&mut self, answer: impl FnOnce(String) -> OwnAnswer) -> Answer {
+        let mut answer = answer(timing(self.identity, self.start).into_value());
+        answer.headers.append(&mut self.tale.fields);
+        Answer::own(&answer, self.incoming)
+    }
+}
+
+/// One fetch to a backend.
+struct Try {
+    /// Number of the origin.
+    origin: usize,
+    span: SpanId,
+    interval: Interval,
+    status: Option<u16>,
+    error: Option<&'static str>,
+}
+
+impl Tale {
+    /// The fetches as telemetry takes them; one that was answered ends with the body, which is now.
+    fn attempts<'a>(&self, config: &'a EdgeConfig) -> Vec<Forwarded<'a>> {
+        let forwarded = |tried: &Try| {
+            let Try { origin, span, interval, status, error } = *tried;
+            let end = if status.is_some() { platform::now() } else { interval.end };
+            let authority = config.origins.all()[origin].authority();
+            Forwarded { span, interval: Interval { end, ..interval }, status, authority, error }
+        };
+        self.tries.iter().map(forwarded).collect()
+    }
+
+    fn record<'a>(
+        &'a self,
+        facts: &'a RequestFacts,
+        identity: &'a Identity,
+        attempts: &'a [Forwarded<'a>],
+        start: f64,
+        ending: Ending,
+    ) -> RequestRecord<'a> {
+        let route = self.planned.as_ref().map(|planned| RouteFacts {
+            reason: Some(&planned.reason),
+            first: self.first.as_deref(),
+            catalogue: Some(planned.plan.catalogue_version()),
+        });
+        RequestRecord {
+            identity,
+            sampled: identity.is_sampled(),
+            method: &facts.method,
+            scheme: facts.scheme(),
+            endpoint: Endpoint::of_path(facts.path()),
+            server: Interval { start, end: platform::now() },
+            overhead_ms: (self.answered_at - start - self.waited_ms).max(0.0),
+            status: self.status,
+            admission: &self.admission,
+            grant: identity.grant.map(Grant::as_str),
+            route,
+            refusal: self.refusal.as_ref().map(|refusal| refusal.error.code.as_str()),
+            cause: self.refusal.as_ref().and_then(|refusal| refusal.cause.as_deref()),
+            attempts,
+            ending: if self.left { Ending::ClientLeft } else { ending },
+        }
+    }
 }
 
 /// Why a request has no answer of the backend.
@@ -192,10 +330,17 @@ fn refuse(error: BackendError) -> Option<Refusal> {
             let cause = "no answer within BACKEND_FIRST_BYTE_TIMEOUT_MS".to_owned();
             (ErrorCode::BackendTimeout, "The service did not answer in time; try again.", cause)
         }
+        BackendError::BrokeOff(cause) => {
+            (ErrorCode::BackendBrokeOff, "The service broke off its answer; try again.", cause)
+        }
     };
     let error = ClientError::new(code, message);
     let error = if code == ErrorCode::BackendUnreachable { error.with_retry_after(5) } else { error };
     Some(Refusal { cause: Some(format!("{}: {cause}", code.as_str())), ..error.into() })
+}
+
+fn misconfigured() -> ClientError {
+    ClientError::new(ErrorCode::Misconfigured, "The gateway is not set up correctly; its log says how.")
 }
 
 fn timing(identity: &Identity, start: f64) -> ServerTiming {

@@ -5,20 +5,19 @@
 mod answer;
 mod backend;
 mod body;
+mod catalogue;
 pub(crate) mod console;
-mod export;
+mod health;
 mod incoming;
 mod key_limit;
 mod runtime;
 mod surroundings;
+mod tell;
 
-use std::sync::LazyLock;
-
-use goblin_shared::catalogue::{BUILT_IN, Catalogue};
-
-pub(crate) use answer::{Answer, Answered};
+pub(crate) use answer::{Answer, Answered, Fetched};
 pub(crate) use backend::BackendError;
-pub(crate) use export::{count, export};
+pub(crate) use body::Body;
+pub(crate) use health::{note_health, with_health};
 pub(crate) use incoming::Incoming;
 pub(crate) use surroundings::Surroundings;
 
@@ -38,9 +37,7 @@ pub(crate) fn unix_millis(now: f64) -> u64 {
 /// A variable or secret. `wrangler.toml` makes numbers and truth values of what is written without quotation marks: they
 /// count as their text.
 pub(crate) fn variable(env: &worker::Env, name: &str) -> Option<String> {
-    let value = js_sys::Reflect::get(env.as_ref(), &name.into()).ok()?;
-    let number = || value.as_f64().map(|number| number.to_string());
-    value.as_string().or_else(number).or_else(|| value.as_bool().map(|truth| truth.to_string()))
+    runtime::variable(env.as_ref(), name)
 }
 
 /// Fresh random bytes.
@@ -48,11 +45,4 @@ pub(crate) fn entropy() -> Entropy {
     let mut bytes = [0; 42];
     getrandom::fill(&mut bytes).expect("the runtime has a source of randomness");
     bytes
-}
-
-/// The catalogue that is built in, parsed once per isolate.
-pub(crate) fn catalogue() -> &'static Catalogue {
-    static CATALOGUE: LazyLock<Catalogue> =
-        LazyLock::new(|| Catalogue::parse(BUILT_IN).expect("a test parses the built-in catalogue"));
-    &CATALOGUE
 }

@@ -1,371 +1,273 @@
-//! What the edge tells, as OTLP: spans here, counts in `metrics`.
+//! What the edge tells: spans, counts and log records, in OTLP that it writes itself (docs/decisions/0007-edge-otlp-writer.md).
 //!
-//! The SDK's exporter and span processors need threads and a clock that workerd does not have, so only the message
-//! types of OpenTelemetry are used; sending is the platform's.
+//! What is recorded is written at once and waits, bounded, until a request that is over sends it with the platform's
+//! help: [`Telemetry::claim`] says who, [`Telemetry::take`] gives what, [`Telemetry::settle`] learns what came of it.
+//! Nothing here waits, and nothing here can fail a request.
 
+mod batch;
+mod dropped;
+mod exporter;
+mod log;
 mod metrics;
 mod otlp;
-
-use goblin_shared::trace_context::{SpanId, TraceContext, TraceParent};
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::KeyValue,
-    trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status, span::SpanKind, status::StatusCode},
-};
-use prost::Message;
-
-pub use self::metrics::Counts;
-use self::otlp::{nanos, number, resource, scope, text, texts};
-use crate::{
-    admit::{Decision, Record},
-    config::OtlpConfig,
-    identify::Identity,
-    preflight::Endpoint,
-};
-
-/// When something began and ended, in milliseconds since 1970, as finely as the platform tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Interval {
-    /// Begin.
-    pub start: f64,
-    /// End.
-    pub end: f64,
-}
-
-/// One request, as its spans tell it.
-#[derive(Clone, Debug)]
-pub struct RequestRecord<'a> {
-    /// Id and trace.
-    pub identity: &'a Identity,
-    /// HTTP method.
-    pub method: &'a str,
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// The endpoint; `None` for an unknown path, which is not recorded as it may hold anything.
-    pub endpoint: Option<Endpoint>,
-    /// From the request's arrival to the end of the answer's body.
-    pub server: Interval,
-    /// What the client got.
-    pub status: u16,
-    /// What was decided at the door.
-    pub admission: &'a Record,
-    /// Code of the edge's own refusal, if it refused.
-    pub refusal: Option<&'static str>,
-    /// The fetch to the backend, if it came to that.
-    pub forwarded: Option<Forwarded>,
-    /// How the answer's body ended.
-    pub ending: Ending,
-}
-
-/// The fetch to the backend.
-#[derive(Clone, Debug)]
-pub struct Forwarded {
-    /// From the fetch to the end of the body.
-    pub interval: Interval,
-    /// What the backend answered; `None` when it did not.
-    pub status: Option<u16>,
-    /// Host and port of the backend.
-    pub authority: String,
-}
-
-/// How the answer's body ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Whole.
-    Complete,
-    /// The client left.
-    ClientLeft,
-    /// The backend broke off.
-    Broken,
-}
-
-impl Ending {
-    fn error_type(self) -> Option<&'static str> {
-        match self {
-            Self::Complete => None,
-            Self::ClientLeft => Some("client_left"),
-            Self::Broken => Some("backend_broke_off"),
-        }
-    }
-}
-
-/// Encodes the spans of one request as the protobuf body of an OTLP/HTTP export.
-#[must_use]
-pub fn encode(otlp: &OtlpConfig, instance: &str, record: &RequestRecord<'_>) -> Vec<u8> {
-    let mut spans = vec![server_span(record)];
-    spans.extend(record.forwarded.as_ref().map(|forwarded| client_span(record, forwarded)));
-    let request = ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            resource: Some(resource(otlp, instance)),
-            scope_spans: vec![ScopeSpans { scope: Some(scope()), spans, schema_url: String::new() }],
-            schema_url: String::new(),
-        }],
-    };
-    request.encode_to_vec()
-}
-
-fn server_span(record: &RequestRecord<'_>) -> Span {
-    let mut attributes = request_attributes(record);
-    attributes.push(text("goblin.request.id", &record.identity.request_id.to_string()));
-    attributes.push(text("url.scheme", record.scheme));
-    attributes.push(number("http.response.status_code", record.status));
-    if let Some(endpoint) = record.endpoint {
-        attributes.push(text("http.route", endpoint.path()));
-        attributes.push(text("url.path", endpoint.path()));
-    }
-    attributes.extend(admission_attributes(record.admission));
-    attributes.extend(record.refusal.map(|code| text("goblin.refusal.code", code)));
-    let status_code = record.status.to_string();
-    let error = (record.status >= 500)
-        .then(|| record.refusal.unwrap_or(&status_code))
-        .or_else(|| record.ending.error_type().filter(|_| record.ending == Ending::Broken));
-    span(record, SpanKind::Server, &record.identity.server, record.identity.caller, record.server, attributes, error)
-}
-
-fn admission_attributes(admission: &Record) -> Vec<KeyValue> {
-    let mut attributes = Vec::new();
-    if let Some(decision) = admission.decision {
-        let (decision, reason) = match decision {
-            Decision::Admitted(reason) => ("admitted", reason),
-            Decision::Refused(reason) => ("refused", reason),
-        };
-        attributes.extend([text("goblin.admit.decision", decision), text("goblin.admit.reason", reason)]);
-    }
-    for (key, rules) in
-        [("goblin.admit.observed", &admission.observed), ("goblin.admit.unavailable", &admission.lacking)]
-    {
-        if !rules.is_empty() {
-            attributes.push(texts(key, rules.iter().map(|rule| rule.as_str())));
-        }
-    }
-    attributes.extend(admission.pattern.map(|pattern| text("goblin.bot.pattern", pattern)));
-    attributes.extend(admission.detail.as_deref().map(|detail| text("goblin.admit.detail", detail)));
-    attributes.extend(admission.agent.as_deref().map(|agent| text("goblin.client.agent", agent)));
-    attributes
-}
-
-fn client_span(record: &RequestRecord<'_>, forwarded: &Forwarded) -> Span {
-    let mut attributes = request_attributes(record);
-    let (host, port) = host_and_port(&forwarded.authority);
-    attributes.push(text("server.address", host));
-    attributes.extend(port.map(|port| number("server.port", port)));
-    attributes.extend(record.endpoint.map(|endpoint| text("url.template", endpoint.path())));
-    attributes.extend(forwarded.status.map(|status| number("http.response.status_code", status)));
-    let status_code = forwarded.status.map(|status| status.to_string()).unwrap_or_default();
-    let error = match forwarded.status {
-        None => record.refusal.or(record.ending.error_type()).or(Some("backend_unreachable")),
-        Some(400..) => Some(status_code.as_str()),
-        Some(_) => record.ending.error_type(),
-    };
-    span(
-        record,
-        SpanKind::Client,
-        &record.identity.client,
-        Some(record.identity.server.parent.span_id),
-        forwarded.interval,
-        attributes,
-        error,
-    )
-}
-
-fn request_attributes(record: &RequestRecord<'_>) -> Vec<KeyValue> {
-    vec![text("http.request.method", known_method(record.method))]
-}
-
-/// OpenTelemetry's HTTP conventions name the spans `{method} {route}`, and unknown methods `HTTP`.
-fn name(record: &RequestRecord<'_>) -> String {
-    let method = match known_method(record.method) {
-        "_OTHER" => "HTTP",
-        method => method,
-    };
-    record.endpoint.map_or_else(|| method.to_owned(), |endpoint| format!("{method} {}", endpoint.path()))
-}
-
-fn known_method(method: &str) -> &str {
-    match method {
-        "CONNECT" | "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" | "QUERY" | "TRACE" => method,
-        _ => "_OTHER",
-    }
-}
-
-fn span(
-    record: &RequestRecord<'_>,
-    kind: SpanKind,
-    context: &TraceContext,
-    parent: Option<SpanId>,
-    interval: Interval,
-    mut attributes: Vec<KeyValue>,
-    error: Option<&str>,
-) -> Span {
-    attributes.extend(error.map(|error| text("error.type", error)));
-    let TraceParent { trace_id, span_id, flags } = context.parent;
-    let remote = if kind == SpanKind::Server && parent.is_some() { SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
-    Span {
-        trace_id: trace_id.to_bytes().to_vec(),
-        span_id: span_id.to_bytes().to_vec(),
-        trace_state: context.state.to_string(),
-        parent_span_id: parent.map(|parent| parent.to_bytes().to_vec()).unwrap_or_default(),
-        flags: u32::from(flags.bits()) | (SpanFlags::ContextHasIsRemoteMask as u32) | remote,
-        name: name(record),
-        kind: kind.into(),
-        start_time_unix_nano: nanos(interval.start),
-        end_time_unix_nano: nanos(interval.end.max(interval.start)),
-        attributes,
-        status: error.map(|_| Status { code: StatusCode::Error.into(), message: String::new() }),
-        ..Span::default()
-    }
-}
-
-fn host_and_port(authority: &str) -> (&str, Option<u16>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.parse().ok()),
-        _ => (authority, None),
-    }
-}
-
+mod queue;
+mod record;
+mod span;
 #[cfg(test)]
-mod tests {
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+mod tests;
 
-    use super::*;
-    use crate::{admit::Rule, facts::RequestFacts, identify::identify};
+pub use self::{
+    batch::{Batch, Outcome},
+    dropped::DropReason,
+    exporter::Turn,
+    log::{LogLine, Severity},
+    otlp::PartialSuccess,
+    record::{Ending, Forwarded, Interval, RequestRecord, RouteFacts},
+};
+use self::{
+    dropped::Dropped,
+    exporter::{Exporter, Waiting},
+    metrics::{Metrics, Taken},
+    otlp::{Envelope, Writer},
+    queue::{Item, Queue},
+};
+pub use crate::config::otlp::Signal;
+use crate::config::otlp::{OtlpConfig, Protocol, SignalConfig};
 
-    pub(super) fn otlp() -> OtlpConfig {
-        OtlpConfig {
-            traces_url: None,
-            metrics_url: None,
-            metric_interval_ms: 1,
-            headers: vec![],
-            service_name: "edge-test".into(),
+/// The telemetry of one isolate: what waits, what is under way, and how the collector has answered.
+#[derive(Debug)]
+pub struct Telemetry {
+    envelope: Envelope,
+    /// Reused for every item.
+    writer: Writer,
+    traces: Option<Lane>,
+    logs: Option<Lane>,
+    metrics: Option<MetricsLane>,
+    /// Since the isolate began.
+    dropped: Dropped,
+    /// Not yet told of.
+    untold: Dropped,
+}
+
+/// Spans or log records.
+#[derive(Debug)]
+struct Lane {
+    exporter: Exporter,
+    queue: Queue,
+    batch_items: usize,
+    /// What is under way.
+    taken: Vec<Item>,
+}
+
+#[derive(Debug)]
+struct MetricsLane {
+    exporter: Exporter,
+    metrics: Metrics,
+    taken: Option<Taken>,
+}
+
+impl Lane {
+    fn new(config: &SignalConfig, timeout_ms: u32) -> Self {
+        Self {
+            exporter: Exporter::new(config.delay_ms, timeout_ms),
+            queue: Queue::new(config.queue_items),
+            batch_items: config.batch_items,
+            taken: Vec::new(),
         }
     }
 
-    fn identity() -> Identity {
-        let parent = "00-12345678901234567890123456789012-1234567890123456-00";
-        let facts = RequestFacts { fields: vec![("traceparent".into(), parent.into())], ..RequestFacts::default() };
-        identify(&facts, 1_000, &[7; 42])
+    fn waiting(&self) -> Waiting {
+        match self.queue.len() {
+            0 => Waiting::Nothing,
+            _ if self.queue.fills(self.batch_items) => Waiting::FullBatch,
+            _ => Waiting::Some,
+        }
     }
 
-    static ADMITTED: Record = Record {
-        decision: Some(Decision::Admitted("api_key")),
-        observed: Vec::new(),
-        lacking: Vec::new(),
-        pattern: None,
-        detail: None,
-        agent: None,
-    };
+    /// Puts back what was under way; tells how much of it found no room.
+    fn put_back(&mut self) -> u64 {
+        self.queue.put_back(std::mem::take(&mut self.taken)) as u64
+    }
+}
 
-    fn record(identity: &Identity) -> RequestRecord<'_> {
-        RequestRecord {
-            identity,
-            method: "POST",
-            scheme: "https",
-            endpoint: Some(Endpoint::ChatCompletions),
-            server: Interval { start: 1_800_000_000_000.5, end: 1_800_000_000_010.0 },
-            status: 200,
-            admission: &ADMITTED,
-            refusal: None,
-            forwarded: Some(Forwarded {
-                interval: Interval { start: 1_800_000_000_001.0, end: 1_800_000_000_009.0 },
-                status: Some(200),
-                authority: "backend.example:8080".into(),
+impl Telemetry {
+    /// Begins with nothing. `instance` tells this isolate from all others.
+    #[must_use]
+    pub fn new(config: &OtlpConfig, instance: &str) -> Self {
+        let envelope = Envelope::new(config.protocol == Protocol::Json, &config.resource, instance);
+        let lane = |signal: &Option<SignalConfig>| signal.as_ref().map(|signal| Lane::new(signal, config.timeout_ms));
+        Self {
+            writer: envelope.writer(),
+            envelope,
+            traces: lane(&config.traces),
+            logs: lane(&config.logs),
+            metrics: config.metrics.as_ref().map(|metrics| MetricsLane {
+                exporter: Exporter::new(metrics.delay_ms, config.timeout_ms),
+                metrics: Metrics::new(),
+                taken: None,
             }),
-            ending: Ending::Complete,
+            dropped: Dropped::default(),
+            untold: Dropped::default(),
         }
     }
 
-    fn spans(record: &RequestRecord<'_>) -> Vec<Span> {
-        let mut request = ExportTraceServiceRequest::decode(encode(&otlp(), "instance", record).as_slice()).unwrap();
-        request.resource_spans.remove(0).scope_spans.remove(0).spans
-    }
-
-    fn value<'a>(span: &'a Span, key: &str) -> Option<&'a Value> {
-        span.attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref()?.value.as_ref()
-    }
-
-    #[test]
-    fn spans_form_a_chain_under_the_caller() {
-        let identity = identity();
-        let spans = spans(&record(&identity));
-        let [server, client] = &spans[..] else { panic!("{spans:?}") };
-        assert_eq!(server.parent_span_id, [0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56]);
-        assert_eq!(client.parent_span_id, server.span_id);
-        assert_eq!(client.trace_id, server.trace_id);
-        assert_eq!((server.kind(), client.kind()), (SpanKind::Server, SpanKind::Client));
-        assert_eq!(server.name, "POST /v1/chat/completions");
-        assert_eq!(server.start_time_unix_nano, 1_800_000_000_000_500_000);
-        assert_eq!(value(client, "server.port"), Some(&Value::IntValue(8080)));
-        assert_eq!(server.status, None);
-    }
-
-    #[test]
-    fn what_fails_is_an_error_in_the_spans_that_failed() {
-        let identity = identity();
-        let mut broken = record(&identity);
-        broken.ending = Ending::Broken;
-        for span in spans(&broken) {
-            assert_eq!(value(&span, "error.type"), Some(&Value::StringValue("backend_broke_off".into())));
+    /// Takes down a request that is over: its spans when it is sampled or failed, its counts, and a log record when it
+    /// was refused or failed.
+    pub fn record(&mut self, record: &RequestRecord<'_>) {
+        if record.sampled || record.failed() {
+            self.push(Signal::Traces, record.server.end, |writer| span::write_server(writer, record));
+            for index in 0..record.attempts.len() {
+                self.push(Signal::Traces, record.server.end, |writer| span::write_client(writer, record, index));
+            }
         }
-        let mut left = record(&identity);
-        left.ending = Ending::ClientLeft;
-        let left = spans(&left);
-        assert_eq!((left[0].status.is_some(), left[1].status.is_some()), (false, true));
-
-        let mut early = record(&identity);
-        (early.status, early.ending) = (499, Ending::ClientLeft);
-        early.forwarded = early.forwarded.map(|forwarded| Forwarded { status: None, ..forwarded });
-        let early = spans(&early);
-        assert_eq!(early[0].status, None, "leaving before the head is no failure of the server either");
-        assert_eq!(value(&early[1], "error.type"), Some(&Value::StringValue("client_left".into())));
-
-        let mut refused = record(&identity);
-        (refused.status, refused.refusal, refused.forwarded) = (415, Some("unsupported_media_type"), None);
-        let refused = spans(&refused);
-        assert_eq!((refused.len(), refused[0].status.is_some()), (1, false));
-
-        let mut unreachable = record(&identity);
-        (unreachable.status, unreachable.refusal) = (503, Some("backend_unreachable"));
-        unreachable.forwarded = unreachable.forwarded.map(|forwarded| Forwarded { status: None, ..forwarded });
-        for span in spans(&unreachable) {
-            assert_eq!(value(&span, "error.type"), Some(&Value::StringValue("backend_unreachable".into())));
+        if let Some(lane) = &mut self.metrics {
+            lane.metrics.record(record);
+        }
+        if self.logs.is_some()
+            && let Some(line) = LogLine::of_request(record)
+        {
+            self.log(&line);
         }
     }
 
-    #[test]
-    fn what_was_decided_at_the_door_is_told() {
-        let identity = identity();
-        let admitted = &spans(&record(&identity))[0];
-        let string = |text: &str| Value::StringValue(text.into());
-        assert_eq!(value(admitted, "goblin.admit.decision"), Some(&string("admitted")));
-        assert_eq!(value(admitted, "goblin.admit.reason"), Some(&string("api_key")));
-        assert_eq!(value(admitted, "goblin.admit.observed"), None);
-        let refusal = Record {
-            decision: Some(Decision::Refused("crawler")),
-            observed: vec![Rule::ScriptedTool, Rule::BotScore],
-            lacking: vec![Rule::KeyLimit],
-            pattern: Some("AhrefsBot"),
-            detail: Some("missing_accept".into()),
-            agent: Some("https://agent.example".into()),
+    /// Takes down a line of the log.
+    pub fn log(&mut self, line: &LogLine<'_>) {
+        self.push(Signal::Logs, line.time, |writer| line.write(writer));
+    }
+
+    /// Whether the caller, whose answer is over, is to send a signal: sleep, [`Self::take`], send, [`Self::settle`], and
+    /// take again until nothing is given.
+    #[must_use]
+    pub fn claim(&mut self, signal: Signal, now: f64) -> Option<Turn> {
+        if self.exporter(signal)?.is_abandoned(now) {
+            self.exporter(signal)?.abandon();
+            self.put_back(signal, now);
+            self.exporter(signal)?.fail(None, now);
+        }
+        let waiting = self.waiting(signal);
+        self.exporter(signal)?.claim(signal, waiting, now)
+    }
+
+    /// The next batch of a turn. `None` ends the turn: nothing waits, somebody else sends, there is a pause after a
+    /// failure, or there is no time left.
+    #[must_use]
+    pub fn take(&mut self, turn: &Turn, now: f64) -> Option<Batch> {
+        let signal = turn.signal;
+        let waiting = self.waiting(signal);
+        let (ticket, timeout_ms) = self.exporter(signal)?.begin(turn, waiting, now)?;
+        let (body, items) = match signal {
+            Signal::Traces => Self::take_items(self.traces.as_mut()?, &self.envelope, signal),
+            Signal::Logs => Self::take_items(self.logs.as_mut()?, &self.envelope, signal),
+            Signal::Metrics => {
+                let lane = self.metrics.as_mut()?;
+                let taken = lane.metrics.take(std::mem::take(&mut self.untold), now);
+                let (items, points) = lane.metrics.write(&taken, &self.envelope, now);
+                lane.taken = Some(taken);
+                (self.envelope.body(signal, items.iter().map(AsRef::as_ref)), points)
+            }
         };
-        let refused = RequestRecord { admission: &refusal, ..record(&identity) };
-        let refused = &spans(&refused)[0];
-        assert_eq!(value(refused, "goblin.admit.decision"), Some(&string("refused")));
-        assert_eq!(value(refused, "goblin.bot.pattern"), Some(&string("AhrefsBot")));
-        assert_eq!(value(refused, "goblin.admit.detail"), Some(&string("missing_accept")));
-        assert_eq!(value(refused, "goblin.client.agent"), Some(&string("https://agent.example")));
-        let observed = format!("{:?}", value(refused, "goblin.admit.observed"));
-        assert!(observed.contains("scripted_tool") && observed.contains("bot_score"), "{observed}");
-        assert!(format!("{:?}", value(refused, "goblin.admit.unavailable")).contains("key_limit"));
+        Some(Batch { signal, body, items, timeout_ms, ticket })
     }
 
-    #[test]
-    fn unknown_paths_and_methods_are_not_recorded() {
-        let identity = identity();
-        let mut odd = record(&identity);
-        (odd.endpoint, odd.method, odd.forwarded) = (None, "SECRET", None);
-        let spans = spans(&odd);
-        assert_eq!(spans[0].name, "HTTP");
-        assert_eq!(value(&spans[0], "url.path"), None);
-        assert_eq!(value(&spans[0], "http.request.method"), Some(&Value::StringValue("_OTHER".into())));
+    /// Takes down what became of a batch. One whose sender was given up by then does not count any more.
+    pub fn settle(&mut self, batch: &Batch, outcome: Outcome, now: f64) {
+        let signal = batch.signal;
+        let Some(exporter) = self.exporter(signal) else { return };
+        if !exporter.end(batch.ticket) {
+            return;
+        }
+        let rejected = match outcome {
+            Outcome::Accepted { rejected } => rejected.min(batch.items),
+            Outcome::Refused => batch.items,
+            Outcome::Failed { retry_after_ms } => {
+                exporter.fail(retry_after_ms, now);
+                self.put_back(signal, now);
+                return;
+            }
+        };
+        exporter.succeed();
+        match signal {
+            Signal::Traces => self.traces.iter_mut().for_each(|lane| lane.taken.clear()),
+            Signal::Logs => self.logs.iter_mut().for_each(|lane| lane.taken.clear()),
+            Signal::Metrics => {
+                let taken = self.metrics.as_mut().and_then(|lane| lane.taken.take());
+                // The news of what was dropped is not to be lost with the rest.
+                if let Some(taken) = taken.filter(|_| outcome == Outcome::Refused) {
+                    self.untold.add_all(taken.into_dropped());
+                }
+            }
+        }
+        self.count_dropped(signal, DropReason::Rejected, rejected, now);
+    }
+
+    /// Items of a signal that were dropped since the isolate began.
+    #[must_use]
+    pub fn dropped(&self, signal: Signal, reason: DropReason) -> u64 {
+        self.dropped.get(signal, reason)
+    }
+
+    fn take_items(lane: &mut Lane, envelope: &Envelope, signal: Signal) -> (Vec<u8>, u64) {
+        lane.taken = lane.queue.take(lane.exporter.batch_items(lane.batch_items));
+        (envelope.body(signal, lane.taken.iter().map(AsRef::as_ref)), lane.taken.len() as u64)
+    }
+
+    fn push(&mut self, signal: Signal, now: f64, write: impl FnOnce(&mut Writer)) {
+        let lane = match signal {
+            Signal::Traces => &mut self.traces,
+            Signal::Logs => &mut self.logs,
+            Signal::Metrics => return,
+        };
+        let Some(lane) = lane else { return };
+        write(&mut self.writer);
+        if !lane.queue.push(self.writer.take_item()) {
+            self.count_dropped(signal, DropReason::QueueFull, 1, now);
+        }
+    }
+
+    fn put_back(&mut self, signal: Signal, now: f64) {
+        let unplaced = match signal {
+            Signal::Traces => self.traces.as_mut().map_or(0, Lane::put_back),
+            Signal::Logs => self.logs.as_mut().map_or(0, Lane::put_back),
+            Signal::Metrics => {
+                if let Some(lane) = &mut self.metrics
+                    && let Some(taken) = lane.taken.take()
+                {
+                    self.untold.add_all(lane.metrics.put_back(taken));
+                }
+                0
+            }
+        };
+        self.count_dropped(signal, DropReason::QueueFull, unplaced, now);
+    }
+
+    fn count_dropped(&mut self, signal: Signal, reason: DropReason, count: u64, now: f64) {
+        if count > 0 {
+            self.dropped.add(signal, reason, count);
+            self.untold.add(signal, reason, count);
+            if let Some(lane) = &mut self.metrics {
+                lane.metrics.begin_window(now);
+            }
+        }
+    }
+
+    fn exporter(&mut self, signal: Signal) -> Option<&mut Exporter> {
+        match signal {
+            Signal::Traces => self.traces.as_mut().map(|lane| &mut lane.exporter),
+            Signal::Metrics => self.metrics.as_mut().map(|lane| &mut lane.exporter),
+            Signal::Logs => self.logs.as_mut().map(|lane| &mut lane.exporter),
+        }
+    }
+
+    fn waiting(&self, signal: Signal) -> Waiting {
+        let lane = match signal {
+            Signal::Traces => &self.traces,
+            Signal::Logs => &self.logs,
+            Signal::Metrics => {
+                let nothing =
+                    self.metrics.as_ref().is_none_or(|lane| lane.metrics.is_empty() && self.untold.is_empty());
+                return if nothing { Waiting::Nothing } else { Waiting::Some };
+            }
+        };
+        lane.as_ref().map_or(Waiting::Nothing, Lane::waiting)
     }
 }

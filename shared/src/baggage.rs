@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_has_another_format_is_left_out_and_the_rest_stays() {
-        for wrong in ["a", "=1", "a b=1", "a=1 2", "a=\"1\"", "a=1\\", "a=1;", "a=1;=2", "a=1;p=\"", "ä=1", "a=ä", ""] {
+        for wrong in ["a", "=1", "a b=1", "a=1 2", "a=\"1\"", "a=1\\", "a=1;", "a=1;=2", "a=1;p=\"", "ä=1", "a=ä", ""]
+        {
             assert_eq!(passed(&format!("x=1,{wrong},y=2")), "x=1,y=2", "{wrong}");
         }
     }

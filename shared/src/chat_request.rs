@@ -1,13 +1,25 @@
-//! The few facts of a chat request that routing needs, borrowed from its body.
+//! The facts of a chat request that routing needs, borrowed from its body.
 //!
 //! Edge and backend read a body with this one function, so that neither accepts what the other refuses. Everything
 //! else in the body is passed over, and stays as it is on its way to the provider.
+
+mod estimate;
+mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Cow, marker::PhantomData};
 
 use serde::Deserialize;
 
-use crate::error_body::{ClientError, ErrorCode};
+use self::scan::scan;
+use crate::{
+    catalogue::Capabilities,
+    error_body::{ClientError, ErrorCode},
+};
+
+/// Longest key of a conversation that is taken, in bytes.
+const STICKY_BYTES: usize = 512;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +30,18 @@ pub struct ChatFacts<'a> {
     pub stream: bool,
     /// The usage of a stream is to be told in its last chunk.
     pub include_usage: bool,
+    /// How long the prompt is, about, in tokens: the rule stands in `chat_request/estimate.rs`.
+    pub prompt_tokens: u32,
+    /// The longest answer that is wanted, in tokens: `max_completion_tokens`, or else `max_tokens`, where it is a whole
+    /// number.
+    pub output_tokens: Option<u32>,
+    /// What the model must be able to do: to call tools where `tools` or `functions` has an element, to see where a
+    /// part of a message is an image, to keep to a schema where that is the `response_format`, to reason where
+    /// `reasoning_effort` or `reasoning` asks for it.
+    pub needs: Capabilities,
+    /// What tells the conversation from others: `conversation_id`, or else `prompt_cache_key`, or else `user`, where it
+    /// is a text of 1 to 512 bytes. As it is written in the body, escapes and all.
+    pub sticky: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -92,10 +116,10 @@ impl<'de> Deserialize<'de> for AtLeastOne {
 ///
 /// `depth` is the deepest nesting that is taken, see [`crate::limits::JSON_DEPTH`].
 pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
-    if nesting(body) > depth {
+    let scan = scan(body, depth).ok_or_else(|| {
         let message = format!("The body is nested more than {depth} levels deep; flatten it.");
-        return Err(ClientError::new(ErrorCode::InvalidJson, message));
-    }
+        ClientError::new(ErrorCode::InvalidJson, message)
+    })?;
     let Object(wire): Object<Wire<'_>> = serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         if error.is_data() {
@@ -111,98 +135,15 @@ pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
     if !wire.messages.is_some_and(|AtLeastOne(any)| any) {
         return Err(field("messages", "`messages` must be an array with at least one message."));
     }
+    let sticky = [scan.conversation_id, scan.prompt_cache_key, scan.user];
+    let sticky = sticky.into_iter().find(|key| (1..=STICKY_BYTES).contains(&key.len()));
     Ok(ChatFacts {
         model,
         stream: wire.stream.unwrap_or(false),
         include_usage: wire.stream_options.and_then(|Object(options)| options.include_usage).unwrap_or(false),
+        prompt_tokens: scan.prompt.tokens(),
+        output_tokens: scan.max_completion_tokens.or(scan.max_tokens),
+        needs: scan.needs,
+        sticky: sticky.and_then(|key| str::from_utf8(key).ok()),
     })
-}
-
-/// Deepest nesting of arrays and objects. Counts brackets outside strings, which is exact for valid JSON.
-fn nesting(body: &[u8]) -> usize {
-    let (mut level, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for &byte in body {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'[' | b'{' => {
-                level += 1;
-                deepest = deepest.max(level);
-            }
-            b']' | b'}' => level = level.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn code(body: &str) -> (&'static str, Option<String>) {
-        let error = read(body.as_bytes(), 64).unwrap_err();
-        (error.code.as_str(), error.param)
-    }
-
-    #[test]
-    fn facts_are_borrowed_from_the_body() {
-        let body = r#"{"model":"goblin-demo","messages":[{"role":"user","content":"hi"}],"stream":true,"x":{"y":[]}}"#;
-        let facts = read(body.as_bytes(), 64).unwrap();
-        assert!(matches!(facts.model, Cow::Borrowed("goblin-demo")));
-        assert!(facts.stream && !facts.include_usage);
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        assert_eq!(code(r#"{"messages":[{}]}"#), ("invalid_field", Some("model".into())));
-        assert_eq!(code(r#"{"model":"","messages":[{}]}"#), ("invalid_field", Some("model".into())));
-        assert_eq!(code(r#"{"model":"m"}"#), ("invalid_field", Some("messages".into())));
-        assert_eq!(code(r#"{"model":"m","messages":[]}"#), ("invalid_field", Some("messages".into())));
-    }
-
-    #[test]
-    fn wrong_types_and_broken_json_are_told_apart() {
-        assert_eq!(code(r#"{"model":7,"messages":[{}]}"#).0, "invalid_field");
-        assert_eq!(code(r#"{"model":"m","messages":[{}],"stream":"yes"}"#).0, "invalid_field");
-        for broken in ["", "{", "{}x", "\u{feff}{}", r#"{"model":"m""#] {
-            assert_eq!(code(broken).0, "invalid_json", "{broken}");
-        }
-        for array in [r#"["auto",false,null,[{}]]"#, r#"{"model":"m","messages":[{}],"stream_options":[]}"#] {
-            assert_eq!(code(array).0, "invalid_field", "{array}");
-        }
-    }
-
-    #[test]
-    fn messages_never_repeat_the_body() {
-        let error = read(br#"{"model":"m","messages":"my secret prompt"}"#, 64).unwrap_err();
-        assert!(!error.message.contains("secret"), "{}", error.message);
-    }
-
-    #[test]
-    fn depth_is_exact_and_brackets_in_strings_do_not_count() {
-        let nested = |levels: usize| {
-            format!(r#"{{"model":"m","messages":[{{}}],"x":{}"[\"]["{}}}"#, "[".repeat(levels), "]".repeat(levels))
-        };
-        assert!(read(nested(63).as_bytes(), 64).is_ok());
-        assert_eq!(code(&nested(64)).0, "invalid_json");
-        assert_eq!(code(&"[".repeat(1_000_000)).0, "invalid_json");
-    }
-
-    proptest! {
-        #[test]
-        fn reading_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&body, 64);
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! The signature with which the edge vouches for what it adds to a request.
-//! `v1;k=<key id>;t=<unix s>;h=<hex>`, where `h` is HMAC-SHA256 over method, path with query, `t`, request id,
+//!
 //! `v1;k=<key id>;t=<unix s>;h=<hex>`, where `h` is HMAC-SHA256 over method, path with query, `t`, request id,
 //! attempt, route, client facts and traceparent, each with its length before it, so that no two heads share a text.
 //! The body is outside it on purpose: it is never pumped through the edge for this.
@@ -144,23 +144,39 @@ pub(crate) fn verify(
     unix_seconds: u64,
     skew_seconds: u64,
 ) -> Result<(), InvalidEdgeSignature> {
-    let mut parts = field.split(';');
-    let mut next = |prefix: &str| parts.next().and_then(|part| part.strip_prefix(prefix));
-    let (Some(""), Some(id), Some(time), Some(expected)) = (next("v1"), next("k="), next("t="), next("h=")) else {
-        return Err(InvalidEdgeSignature::Malformed);
-    };
-    if parts.next().is_some() {
-        return Err(InvalidEdgeSignature::Malformed);
-    }
+    let Written { key_id, time, digest: expected } = Written::read(field).ok_or(InvalidEdgeSignature::Malformed)?;
     let expected = read_digest(expected).ok_or(InvalidEdgeSignature::Malformed)?;
     let signed_at: u64 = time.parse().map_err(|_| InvalidEdgeSignature::Malformed)?;
-    let key = keys.iter().find(|key| key.id == id).ok_or(InvalidEdgeSignature::UnknownKey)?;
+    let key = keys.iter().find(|key| key.id == key_id).ok_or(InvalidEdgeSignature::UnknownKey)?;
     digest(before, time, after, key).verify_slice(&expected).map_err(|_| InvalidEdgeSignature::Mismatch)?;
     // Last, so that the answer tells a stranger nothing about clocks.
     if signed_at.abs_diff(unix_seconds) > skew_seconds {
         return Err(InvalidEdgeSignature::Expired);
     }
     Ok(())
+}
+
+/// The id of the key that a signature of this form names. Believe it only of one that was verified.
+#[must_use]
+pub fn key_id(field: &str) -> Option<&str> {
+    Written::read(field).map(|written| written.key_id)
+}
+
+/// The parts of a signature, as they are written.
+struct Written<'a> {
+    key_id: &'a str,
+    time: &'a str,
+    digest: &'a str,
+}
+
+impl<'a> Written<'a> {
+    fn read(field: &'a str) -> Option<Self> {
+        let mut parts = field.split(';');
+        let mut next = |prefix: &str| parts.next().and_then(|part| part.strip_prefix(prefix));
+        let written =
+            next("v1")?.is_empty().then_some(Self { key_id: next("k=")?, time: next("t=")?, digest: next("h=")? });
+        written.filter(|_| parts.next().is_none())
+    }
 }
 
 /// The hexadecimal text of a digest.
@@ -214,6 +230,7 @@ mod tests {
     fn a_signature_is_believed_by_who_holds_the_key() {
         let field = head().sign(&key("b"), NOW);
         assert_eq!(head().verify(&field, &[key("a"), key("b")], NOW + 60, 60), Ok(()));
+        assert_eq!((key_id(&field), key_id(&field[1..])), (Some("b"), None));
         assert_eq!(head().verify(&field, &[key("a")], NOW, 60), Err(InvalidEdgeSignature::UnknownKey));
     }
 

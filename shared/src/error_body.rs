@@ -42,6 +42,8 @@ codes! {
     InvalidField = 400 "invalid_request_error" "invalid_field";
     /// The provider calls the request invalid.
     InvalidRequest = 400 "invalid_request_error" "invalid_request";
+    /// The prompt is longer than any model takes that was asked for.
+    ContextLengthExceeded = 400 "invalid_request_error" "context_length_exceeded";
     /// The credential is no API key that was issued here.
     InvalidApiKey = 401 "invalid_request_error" "invalid_api_key";
     /// A list of the operator's is against it; the message names the list.
@@ -74,6 +76,8 @@ codes! {
     Misconfigured = 500 "server_error" "misconfigured";
     /// The provider failed, or sent what cannot be understood.
     ProviderFailed = 502 "server_error" "provider_failed";
+    /// The backend broke off its answer.
+    BackendBrokeOff = 502 "server_error" "backend_broke_off";
     /// No provider of the plan can be called.
     NoProvider = 503 "server_error" "no_provider";
     /// The provider takes no more requests for now.

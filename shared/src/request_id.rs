@@ -14,6 +14,20 @@ impl RequestId {
     pub fn new(unix_millis: u64, random: &[u8; 10]) -> Self {
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, random).into_uuid())
     }
+
+    /// What is random for this request and the same at every hop: the id's last 64 bits, 62 of them random.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+
+    /// The day on which it was given, in days since 1970-01-01 in UTC. The same at every hop.
+    #[must_use]
+    pub fn unix_days(&self) -> u32 {
+        let unix_millis = self.0.as_u64_pair().0 >> 16;
+        // 48 bits of milliseconds are fewer than 2^22 days.
+        u32::try_from(unix_millis / 86_400_000).unwrap_or(u32::MAX)
+    }
 }
 
 impl fmt::Display for RequestId {
@@ -50,6 +64,15 @@ mod tests {
         let early = RequestId::new(1_000, &[0xff; 10]);
         let late = RequestId::new(1_001, &[0; 10]);
         assert!(early.to_string() < late.to_string());
+    }
+
+    #[test]
+    fn every_hop_reads_the_same_day_and_seed() {
+        let id = RequestId::new(1_700_000_000_000, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!((id.unix_days(), id.seed() & 0xff), (19_675, 10));
+        let read: RequestId = id.to_string().parse().unwrap();
+        assert_eq!((read.unix_days(), read.seed()), (id.unix_days(), id.seed()));
+        assert_ne!(RequestId::new(1_700_000_000_000, &[0; 10]).seed(), id.seed());
     }
 
     #[test]

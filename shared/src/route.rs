@@ -3,12 +3,23 @@
 //! The edge makes the plan and signs it; a backend with no edge in front makes it with the same function. The backend
 //! may drop entries, and never reorders them.
 
+mod candidates;
+mod circumstances;
+mod draw;
+mod near_names;
+mod planner;
+mod reason;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
 use sfv::{BareItem, KeyRef, List, ListEntry, ListSerializer, Parser, StringRef};
 
+pub use self::{circumstances::Circumstances, planner::MOST_ENTRIES, reason::REASON_BYTES};
 use crate::{
     catalogue::{Catalogue, Target},
     chat_request::ChatFacts,
-    error_body::{ClientError, ErrorCode},
+    error_body::ClientError,
 };
 
 /// Parameter of each entry: the catalogue's version.
@@ -21,20 +32,29 @@ pub struct Plan {
     catalogue_version: String,
 }
 
+/// A plan that was just made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What to call.
+    pub plan: Plan,
+    /// Why, for people: printable ASCII of at most [`REASON_BYTES`], with no other names than the catalogue's.
+    pub reason: String,
+}
+
 /// The field `x-goblin-route` is not a plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a list of \"provider/model\" with one catalogue version")]
 pub struct InvalidPlan;
 
 impl Plan {
-    /// Plans a chat request. The error is what the client is told.
-    pub fn for_chat(catalogue: &Catalogue, facts: &ChatFacts<'_>) -> Result<Self, ClientError> {
-        let target = catalogue.resolve(&facts.model).ok_or_else(|| {
-            let message =
-                format!("The model `{}` does not exist here; GET /v1/models lists them.", shown(&facts.model));
-            ClientError::new(ErrorCode::ModelNotFound, message).with_param("model")
-        })?;
-        Ok(Self { entries: vec![target], catalogue_version: catalogue.version().to_owned() })
+    /// Plans a chat request: at most [`MOST_ENTRIES`] entries. The same arguments make the same plan. The error is what
+    /// the client is told.
+    pub fn for_chat(
+        catalogue: &Catalogue,
+        facts: &ChatFacts<'_>,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Planned, ClientError> {
+        planner::plan(catalogue, facts, circumstances)
     }
 
     /// The entries, best first.
@@ -80,72 +100,5 @@ impl Plan {
             entries.push(Target::parse(text.as_str()).ok_or(InvalidPlan)?);
         }
         Ok(Self { entries, catalogue_version: catalogue_version.ok_or(InvalidPlan)? })
-    }
-}
-
-/// A client's text as it may stand in an answer: bounded, without control characters.
-fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(64).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::borrow::Cow;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::catalogue::BUILT_IN;
-
-    fn facts(model: &str) -> ChatFacts<'_> {
-        ChatFacts { model: Cow::Borrowed(model), stream: false, include_usage: false }
-    }
-
-    #[test]
-    fn a_plan_travels_as_a_structured_field() {
-        let catalogue = Catalogue::parse(BUILT_IN).unwrap();
-        let plan = Plan::for_chat(&catalogue, &facts("auto")).unwrap();
-        assert_eq!(plan.to_field(), format!("\"demo/goblin-demo\";v=\"{}\"", catalogue.version()));
-        assert_eq!(Plan::parse(&plan.to_field()), Ok(plan));
-    }
-
-    #[test]
-    fn an_unknown_model_is_the_clients_error() {
-        let catalogue = Catalogue::parse(BUILT_IN).unwrap();
-        let error = Plan::for_chat(&catalogue, &facts("no\nsuch")).unwrap_err();
-        assert_eq!((error.code.status(), error.param.as_deref()), (422, Some("model")));
-        assert!(error.message.contains("`nosuch`"), "{}", error.message);
-    }
-
-    #[test]
-    fn other_fields_are_refused() {
-        for field in [
-            "",
-            "demo/goblin-demo",
-            "\"demo/goblin-demo\"",
-            "\"demo\";v=\"1\"",
-            "(\"demo/goblin-demo\");v=\"1\"",
-            "\"demo/a\";v=\"1\", \"demo/b\";v=\"2\"",
-            "\"demo/a\";v=1",
-        ] {
-            assert_eq!(Plan::parse(field), Err(InvalidPlan), "{field}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn plans_round_trip(
-            entries in prop::collection::vec(("[a-z0-9_.-]{1,12}", "[!#-\\[\\]-~]{1,20}"), 1..5),
-            catalogue_version in "[!-~]{1,12}",
-        ) {
-            let entries = entries.into_iter().map(|(provider, model)| Target { provider, model }).collect();
-            let plan = Plan { entries, catalogue_version };
-            prop_assert_eq!(Plan::parse(&plan.to_field()), Ok(plan));
-        }
-
-        #[test]
-        fn parsing_never_panics(field in "\\PC*") {
-            let _ = Plan::parse(&field);
-        }
     }
 }

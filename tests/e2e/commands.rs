@@ -26,15 +26,24 @@ pub(crate) fn register(suite: &mut Suite) {
 const START: Duration = Duration::from_mins(10);
 
 async fn deploying_bundles_without_an_account(_: &SharedStack) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = workspace::command(workspace::node());
-    command.arg(workspace::wrangler_entry()).args(["deploy", "--dry-run", "--outdir"]).arg(folder.path());
-    let output = command.env("WRANGLER_SEND_METRICS", "false").env("CI", "1").output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    let paths: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(paths.iter().any(|path| path.ends_with("index.js")), "{paths:?}");
-    assert!(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wasm")), "{paths:?}");
+    // The empty name is the top level.
+    for environment in ["", "staging", "production"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = workspace::command(workspace::node());
+        command.arg(workspace::wrangler_entry()).args(["deploy", "--dry-run", "--env", environment, "--outdir"]);
+        command.arg(folder.path()).env("WRANGLER_SEND_METRICS", "false").env("CI", "1").env("NO_COLOR", "1");
+        let output = command.output().await.unwrap();
+        let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{environment}: {said}\n{complained}");
+        // wrangler says so, and goes on, when an environment lacks what the top level has.
+        assert!(!complained.contains("WARNING"), "{environment}: {complained}");
+        for binding in ["KEY_LIMITS", "ADDRESS_LIMIT", "BACKEND_ORIGIN"] {
+            assert!(said.contains(&format!("env.{binding} ")), "{environment} has no {binding}: {said}");
+        }
+        let paths: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(paths.iter().any(|path| path.ends_with("index.js")), "{paths:?}");
+        assert!(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wasm")), "{paths:?}");
+    }
 }
 
 async fn a_backend_without_a_free_port_says_so_and_fails(_: &SharedStack) {

@@ -4,9 +4,11 @@
 
 mod admission;
 mod answered;
+mod browser;
 mod challenges;
 mod chatting;
 mod client;
+mod collector;
 mod commands;
 mod curl;
 mod decisions;
@@ -14,8 +16,11 @@ mod endings;
 mod heads;
 mod health;
 mod limits;
+mod origins;
 mod pages;
+mod recording;
 mod refusals;
+mod routing;
 mod runtime;
 mod sdk;
 mod shared_stack;
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
     health::register(&mut suite);
     chatting::register(&mut suite);
     pages::register(&mut suite);
+    browser::register(&mut suite);
     refusals::register(&mut suite);
     admission::register(&mut suite);
     challenges::register(&mut suite);
@@ -44,6 +50,10 @@ fn main() -> ExitCode {
     limits::register(&mut suite);
     trust::register(&mut suite);
     traces::register(&mut suite);
+    recording::register(&mut suite);
+    collector::register(&mut suite);
+    routing::register(&mut suite);
+    origins::register(&mut suite);
     endings::register(&mut suite);
     runtime::register(&mut suite);
     sdk::register(&mut suite);

@@ -107,7 +107,7 @@ async fn all() {
 /// Names and types as Cloudflare's documentation of `request.cf` and of Bot Management has them.
 async fn facts_are_told_as_cloudflare_has_them(runtime: &Runtime) {
     let cf = json!({
-        "country": "DE", "colo": "FRA", "asn": 64496, "tlsVersion": "TLSv1.3", "verifiedBotCategory": "AI Crawler",
+        "country": "DE", "colo": "FRA", "continent": "EU", "asn": 64496, "tlsVersion": "TLSv1.3", "verifiedBotCategory": "AI Crawler",
         "botManagement": {"score": 7, "verifiedBot": true, "ja4": "t13d1516h2_8daaf6152771_b186095e22b6"},
     });
     let init = json!({"method": "POST", "headers": {"accept": "*/*"}, "body": "{}", "cf": cf});
@@ -118,16 +118,17 @@ async fn facts_are_told_as_cloudflare_has_them(runtime: &Runtime) {
         "https://edge.example/v1/models?a=b",
         "DE",
         "FRA",
+        "EU",
         "64496",
         "TLSv1.3",
         "7",
         "AI Crawler",
         "t13d1516h2_8daaf6152771_b186095e22b6",
     ];
-    assert_eq!(told[..9], expected);
-    assert!(told[9..].contains(&"accept,*/*"), "{told:?}");
+    assert_eq!(told[..10], expected);
+    assert!(told[10..].contains(&"accept,*/*"), "{told:?}");
     let bare = runtime.call(json!({"call": "facts", "url": "https://edge.example/", "init": {}})).await;
-    assert_eq!(bare, "GET\nhttps://edge.example/\n\n\n\n\n\n\n", "what is not known is an empty line");
+    assert_eq!(bare, "GET\nhttps://edge.example/\n\n\n\n\n\n\n\n", "what is not known is an empty line");
 }
 
 /// RFC 9421, appendix B.2.6, with the key of B.1.4.

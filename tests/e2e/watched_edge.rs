@@ -40,12 +40,21 @@ pub(crate) struct WatchedEdge {
     pub(crate) service: String,
     options: EdgeOptions,
     /// Its state, which outlives the process.
-    _state: TempDir,
+    pub(crate) state: TempDir,
 }
 
 impl WatchedEdge {
     /// Starts one that tells `sink`, with [`UNLIMITED`] and `vars`, of which the latter win.
     pub(crate) async fn start(sink: &OtlpSink, vars: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_with(sink, vars, EdgeOptions::default()).await
+    }
+
+    /// The same with `options`, whose variables and state are ours.
+    pub(crate) async fn start_with(
+        sink: &OtlpSink,
+        vars: &[(&str, &str)],
+        options: EdgeOptions,
+    ) -> anyhow::Result<Self> {
         let (origin, signing_key, state) =
             (Origin::start().await?, signing_key::fresh("watched")?, tempfile::tempdir()?);
         let issuer_secrets = [secret::fresh()?, secret::fresh()?];
@@ -63,9 +72,9 @@ impl WatchedEdge {
         let is_replaced = |name: &str| vars.iter().any(|(given, _)| *given == name);
         let kept = own.into_iter().chain(UNLIMITED).filter(|(name, _)| !is_replaced(name));
         let vars = kept.chain(vars.iter().copied()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let options = EdgeOptions { vars, persist_to: Some(state.path().to_owned()), ..EdgeOptions::default() };
+        let options = EdgeOptions { vars, persist_to: Some(state.path().to_owned()), ..options };
         let edge = start(&options).await?;
-        Ok(Self { edge, origin, signing_key, issuer_secrets, api_key, service, options, _state: state })
+        Ok(Self { edge, origin, signing_key, issuer_secrets, api_key, service, options, state })
     }
 
     /// Ends the edge and starts another with the same settings on the state that it left.

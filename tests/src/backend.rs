@@ -2,7 +2,7 @@
 
 use std::{env, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -14,6 +14,9 @@ use crate::{
 
 /// From start to listening. Generous: a machine that builds at the same time is slow.
 const START_BOUND: Duration = Duration::from_mins(1);
+
+/// Longest that a command may take which only computes.
+const OUTPUT_BOUND: Duration = Duration::from_secs(30);
 
 /// How to start a backend. The default listens on free ports and ignores the user's own configuration.
 #[derive(Clone, Default)]
@@ -115,6 +118,28 @@ impl Backend {
     }
 }
 
+/// Runs a command of the backend that prints one line, without any of the user's configuration but `env`; gives the line.
+pub async fn output(arguments: &[&str], env: &[(&str, &str)]) -> Result<String> {
+    let (mut command, _directory) = unconfigured()?;
+    command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
+    let name = format!("`goblin-backend {}`", arguments.join(" "));
+    let output = tokio::time::timeout(OUTPUT_BOUND, command.output())
+        .await
+        .with_context(|| format!("{name} does not end"))?
+        .with_context(|| format!("{name} could not be started"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.strip_suffix('\n') {
+        Some(line) if output.status.success() && !line.contains('\n') => Ok(line.to_owned()),
+        // What it printed may be secret.
+        _ => bail!(
+            "{name} ended with {} and printed {} lines; its log:\n{}",
+            output.status,
+            said.lines().count(),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    }
+}
+
 /// A field of a JSON log line, wherever its format puts the event's own: beside the time, or under `fields`.
 #[must_use]
 pub fn field<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
@@ -135,7 +160,7 @@ fn users_command() -> Result<Command> {
 
 /// The binary without any of the user's configuration: no `GOBLIN_*`, no `OTEL_*`, and an empty working directory, which
 /// goes when dropped.
-pub(crate) fn unconfigured() -> Result<(Command, TempDir)> {
+fn unconfigured() -> Result<(Command, TempDir)> {
     let mut command = workspace::command(binary()?);
     for (name, _) in env::vars() {
         if name.starts_with("GOBLIN_") || name.starts_with("OTEL_") {

@@ -1,8 +1,13 @@
 //! The edge as its users start it: `wrangler dev` with the wrangler.toml at the top of the checkout.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
@@ -28,6 +33,8 @@ pub struct EdgeOptions {
     /// Where the Worker's state is kept, for an edge that takes over what another left. Default a folder of its own,
     /// which goes with it; with the user's configuration, theirs.
     pub persist_to: Option<PathBuf>,
+    /// Whether a KV namespace is bound for the catalogue, which `wrangler.toml` only shows how to do.
+    pub binds_catalogue: bool,
     /// What is done with each line of its log beside keeping it.
     pub sink: Option<LineSink>,
 }
@@ -49,7 +56,8 @@ impl Edge {
         // Port 0 is the system's choice, made when the socket is bound: nobody can come between.
         let port = options.port.unwrap_or(0).to_string();
         let mut command = workspace::command(workspace::node());
-        command.arg(wrangler).args(["dev", "--config", "wrangler.toml", "--ip", "127.0.0.1", "--port", &port]);
+        let config = if options.binds_catalogue { with_catalogue(directory.path())? } else { "wrangler.toml".into() };
+        command.arg(wrangler).arg("dev").arg("--config").arg(config).args(["--ip", "127.0.0.1", "--port", &port]);
         command.args(["--inspector-port", "0", "--show-interactive-dev-session=false"]);
         if !options.users_configuration {
             let no_variables = directory.path().join("no-variables.env");
@@ -99,6 +107,39 @@ impl Edge {
     pub async fn terminate(&self) {
         self.process.terminate(END_BOUND).await;
     }
+}
+
+/// The name of the KV namespace's binding.
+const CATALOGUE: &str = "CATALOGUE";
+
+/// A `wrangler.toml` beside the checkout's own, with the catalogue's namespace bound.
+fn with_catalogue(folder: &Path) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(workspace::root().join("wrangler.toml"))?;
+    let (main, absolute) = (r#"main = "edge/"#, format!(r#"main = "{}/edge/"#, workspace::root().display()));
+    ensure!(text.contains(main), "wrangler.toml does not say {main}");
+    // The Worker is built, and its paths are those of the checkout.
+    let (head, rest) = text.split_once("[build]").context("wrangler.toml has no [build]")?;
+    let (_, rest) = rest.split_once("\n[").context("wrangler.toml has nothing behind [build]")?;
+    let namespace = format!("[[kv_namespaces]]\nbinding = \"{CATALOGUE}\"\nid = \"catalogue-of-a-test\"\n");
+    let path = folder.join("wrangler.toml");
+    std::fs::write(&path, format!("{}[{rest}\n{namespace}", head.replace(main, &absolute)))?;
+    Ok(path)
+}
+
+/// Puts a catalogue into the namespace of an edge that runs, or is to run, on the state in `state`: with wrangler, as its
+/// users do.
+pub async fn put_catalogue(state: &Path, json: &str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("catalogue.json");
+    std::fs::write(&file, json)?;
+    let mut command = workspace::command(workspace::node());
+    command.arg(workspace::wrangler_entry()).args(["kv", "key", "put", "--local", "--binding", CATALOGUE]);
+    command.arg("--config").arg(with_catalogue(folder.path())?).arg("--persist-to").arg(state);
+    command.arg("catalogue").arg("--path").arg(file);
+    command.env("CI", "1").env("WRANGLER_SEND_METRICS", "false").env("WRANGLER_WRITE_LOGS", "false");
+    let put = command.output().await?;
+    ensure!(put.status.success(), "wrangler kv key put: {}", String::from_utf8_lossy(&put.stderr));
+    Ok(())
 }
 
 fn ready_address(line: &str) -> Option<SocketAddr> {

@@ -12,6 +12,8 @@ pub mod stack;
 pub mod workspace;
 
 #[cfg(feature = "peers")]
+pub mod chromium;
+#[cfg(feature = "peers")]
 pub mod http_client;
 #[cfg(feature = "peers")]
 pub mod http_peer;
@@ -21,6 +23,8 @@ pub mod key_directory;
 pub mod origin;
 #[cfg(feature = "peers")]
 pub mod otlp_sink;
+#[cfg(feature = "peers")]
+pub mod page_server;
 #[cfg(feature = "peers")]
 pub mod patience;
 #[cfg(feature = "peers")]

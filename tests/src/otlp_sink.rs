@@ -7,7 +7,9 @@ mod record;
 
 use std::{fmt::Write as _, net::SocketAddr};
 
+use ::http::StatusCode;
 use anyhow::Result;
+use tokio::sync::watch;
 
 pub use self::record::{LogRecord, MetricPoint, PointValue, Span, SpanEvent, SpanKind, SpanStatus};
 use crate::{
@@ -20,6 +22,18 @@ pub struct OtlpSink {
     http: HttpPeer,
     grpc: grpc::GrpcPeer,
     received: Received,
+    mood: watch::Sender<Mood>,
+}
+
+/// What a sink does with what is sent to it over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It takes and shows it.
+    Takes,
+    /// It answers this.
+    Refuses(StatusCode),
+    /// It takes it, and neither answers nor shows it.
+    Hangs,
 }
 
 /// What came so far, in the order in which it came.
@@ -34,9 +48,15 @@ impl OtlpSink {
     /// Starts on two free ports.
     pub async fn start() -> Result<Self> {
         let received = Received::default();
-        let http = http::start(received.clone()).await?;
+        let (mood, moods) = watch::channel(Mood::Takes);
+        let http = http::start(received.clone(), moods).await?;
         let grpc = grpc::GrpcPeer::start(received.clone()).await?;
-        Ok(Self { http, grpc, received })
+        Ok(Self { http, grpc, received, mood })
+    }
+
+    /// Changes what happens to what comes over HTTP from now on. Who hangs is hung up on when the mood changes.
+    pub fn be(&self, mood: Mood) {
+        self.mood.send_replace(mood);
     }
 
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` for protocol `http/protobuf` and `http/json`.

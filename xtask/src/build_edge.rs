@@ -1,6 +1,9 @@
 //! `cargo xtask build-edge`: the Worker, from edge/ into edge/build/. The `[build]` command of wrangler.toml.
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use goblin_tests::workspace;
@@ -16,6 +19,17 @@ use crate::{
 
 /// How `worker-build` is called; the profile stands in the workspace's Cargo.toml.
 const ARGUMENTS: [&str; 3] = ["--profile", "wasm", "edge"];
+
+/// What the module may use of WebAssembly.
+const FEATURES: [&str; 7] = [
+    "mutable-globals",
+    "sign-ext",
+    "nontrapping-float-to-int",
+    "bulk-memory",
+    "multivalue",
+    "reference-types",
+    "exception-handling",
+];
 
 /// Variables with which the user names tools of their own.
 const TOOL_VARIABLES: [&str; 3] = ["WASM_BINDGEN_BIN", "WASM_OPT_BIN", "ESBUILD_BIN"];
@@ -52,10 +66,24 @@ pub(crate) async fn run() -> Result<()> {
         }
     }
     progress::run("building the edge", "build-edge", build).await?;
+    strip(&output).await?;
     if !is_complete(&output) {
         bail!("the edge was built, but edge/build/index.js or its WebAssembly module is not there");
     }
     fs::write(&marker, made_of).with_context(|| format!("{} cannot be written", marker.display()))
+}
+
+/// Takes the names of functions out of the module: worker-build keeps them, and they are a tenth of what is uploaded and
+/// loaded. A panic tells its file and line without them.
+async fn strip(output: &Path) -> Result<()> {
+    let (module, stripped) = (output.join("index_bg.wasm"), output.join("stripped.wasm"));
+    let tool = env::var_os("WASM_OPT_BIN").map_or_else(|| workspace::node_bin_dir().join("wasm-opt"), PathBuf::from);
+    let mut strip = workspace::command(tool);
+    // The same features as worker-build lets it use, so that nothing is written that the runtime does not know.
+    strip.args(FEATURES.map(|feature| format!("--enable-{feature}")));
+    strip.arg("--strip-debug").arg(&module).arg("--output").arg(&stripped);
+    progress::run("stripping the edge", "strip-edge", strip).await?;
+    fs::rename(&stripped, &module).with_context(|| format!("{} cannot be replaced", module.display()))
 }
 
 /// Installs what [`run`] needs.

@@ -101,7 +101,7 @@ fn introduce(stack: &Stack) {
     let chat = |flags: &str, more: &str| {
         let url = stack.edge.url("/v1/chat/completions");
         let message = r#"{"role":"user","content":"Hello, goblin!"}"#;
-        let body = format!(r#"{{"model":"goblin-demo",{more}"messages":[{message}]}}"#);
+        let body = format!(r#"{{"model":"auto",{more}"messages":[{message}]}}"#);
         format!("curl {flags} {url} -H '{authorization}' -H 'content-type: application/json' -d '{body}'")
     };
     println!();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::{call_span::CallSpan, timeouts::Timeouts};
+use super::{call_span::CallSpan, call_watch::CallWatch, timeouts::Timeouts};
 use crate::ports::{AnswerStream, ProviderError, StreamEvent};
 
 /// One chunk for the client.
@@ -20,6 +20,7 @@ pub(crate) struct Piece {
 /// A call of a provider whose answer is streamed. Dropping it ends the call.
 pub(crate) struct Attempt {
     span: CallSpan,
+    watch: CallWatch,
     events: AnswerStream,
     /// The client wants the usage chunk.
     include_usage: bool,
@@ -30,8 +31,14 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(span: CallSpan, events: AnswerStream, include_usage: bool, timeouts: Timeouts) -> Self {
-        Self { span, events, include_usage, timeouts, started: Instant::now(), flowing_since: None }
+    pub(super) fn new(
+        span: CallSpan,
+        watch: CallWatch,
+        events: AnswerStream,
+        include_usage: bool,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self { span, watch, events, include_usage, timeouts, started: Instant::now(), flowing_since: None }
     }
 
     /// The next chunk; `None` when the answer is complete. After either end there is nothing more.
@@ -41,8 +48,14 @@ impl Attempt {
         let next = self.read().await;
         match &next {
             Ok(Some(_)) => return next,
-            Ok(None) => self.span.complete(),
-            Err(error) => self.span.fail(error),
+            Ok(None) => {
+                self.watch.complete();
+                self.span.complete();
+            }
+            Err(error) => {
+                self.watch.fail(error);
+                self.span.fail(error);
+            }
         }
         self.events = stream::empty().boxed();
         next
@@ -57,6 +70,9 @@ impl Attempt {
                 Some(Ok(StreamEvent::Chunk(data))) => {
                     let kind = self.span.facts().learn(&data);
                     let kind = kind.map_err(|_| ProviderError::Garbage("a chunk is not a JSON object"))?;
+                    if kind.content {
+                        self.watch.content();
+                    }
                     if kind.content || self.flowing_since.is_some() {
                         self.flowing_since = Some(Instant::now());
                     }

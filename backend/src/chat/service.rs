@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use goblin_shared::{
     catalogue::{Catalogue, Model, Target},
+    provider_health::ProviderHealth,
     request_id::RequestId,
     route::Plan,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{attempt::Attempt, call_span::CallSpan, timeouts::Timeouts};
+use super::{attempt::Attempt, call_span::CallSpan, call_watch::SharedState, timeouts::Timeouts};
 use crate::ports::{Call, Provider, ProviderError, Providers};
 
 /// Answers chat requests by calling providers.
@@ -18,6 +19,7 @@ pub(crate) struct ChatService {
     catalogue: Catalogue,
     providers: Providers,
     timeouts: Timeouts,
+    state: SharedState,
 }
 
 /// A request that has been checked and planned.
@@ -43,7 +45,7 @@ pub(crate) struct Usable {
 
 impl ChatService {
     pub(crate) fn new(catalogue: Catalogue, providers: Providers, timeouts: Timeouts) -> Self {
-        Self { catalogue, providers, timeouts }
+        Self { catalogue, providers, timeouts, state: SharedState::default() }
     }
 
     /// The catalogue that plans are made from.
@@ -54,6 +56,16 @@ impl ChatService {
     /// Whether any provider can be called at all.
     pub(crate) fn has_providers(&self) -> bool {
         !self.providers.is_empty()
+    }
+
+    /// How calls of the providers went lately. Every provider that is configured is named.
+    pub(crate) fn health(&self) -> ProviderHealth {
+        self.state.lock().health(self.providers.keys(), Instant::now())
+    }
+
+    /// Another number whenever a call has put something down in [`Self::health`], or brought it back.
+    pub(crate) fn health_changes(&self) -> u64 {
+        self.state.lock().changes()
     }
 
     /// The catalogue's models that can be called here.
@@ -81,6 +93,7 @@ impl ChatService {
     pub(crate) async fn complete(&self, entry: &Usable, request: ChatRequest) -> Result<Bytes, ProviderError> {
         let mut span = CallSpan::begin(&entry.target, entry.provider.remote());
         let call = call(&entry.target, request, &span);
+        let mut watch = self.state.watch(&entry.target);
         // The whole of it is its first content.
         let limit = self.timeouts.first_content.min(self.timeouts.total);
         let answer = match timeout(limit, entry.provider.complete(call)).await {
@@ -92,10 +105,13 @@ impl ChatService {
                 span.answered_with(answer.status);
                 // The adapter has seen to it that this is a JSON object.
                 let _ = std::str::from_utf8(&answer.body).map(|json| span.facts().learn(json));
+                watch.content();
+                watch.complete();
                 span.complete();
                 Ok(answer.body)
             }
             Err(error) => {
+                watch.fail(&error);
                 span.fail(&error);
                 Err(error)
             }
@@ -107,7 +123,7 @@ impl ChatService {
         let span = CallSpan::begin(&entry.target, entry.provider.remote());
         let include_usage = request.include_usage;
         let events = entry.provider.stream(call(&entry.target, request, &span));
-        Attempt::new(span, events, include_usage, self.timeouts)
+        Attempt::new(span, self.state.watch(&entry.target), events, include_usage, self.timeouts)
     }
 }
 

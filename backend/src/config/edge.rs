@@ -5,7 +5,9 @@ use std::time::Duration;
 use goblin_shared::edge_signature::SigningKey;
 
 use super::{
+    fault::ConfigFaults,
     reader::Reader,
+    sources::{self, Inputs},
     value::{Count, Value, texts},
 };
 
@@ -51,23 +53,42 @@ pub(crate) struct EdgeConfig {
     pub(crate) replay_capacity: usize,
 }
 
+const SIGNING_KEYS: [&str; 2] = ["edge", "signing_keys"];
+
 impl EdgeConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let signature = reader.or(&["edge", "signature"], SignatureMode::Required);
-        let path = ["edge", "signing_keys"];
-        let missing = !reader.has(&path);
-        let signing_keys = reader.optional(&path).map_or_else(Vec::new, |SigningKeys(keys)| keys);
-        if missing && signature == SignatureMode::Required {
+        let missing = !reader.has(&SIGNING_KEYS);
+        let edge = Self::settings(reader);
+        if missing && edge.signature == SignatureMode::Required {
             reader.fault_of(
-                &path,
+                &SIGNING_KEYS,
                 "needed when edge.signature is `required`: make a key with `echo \"main:$(openssl rand -hex 32)\"` and \
                  give it to edge (EDGE_SIGNING_KEY) and backend (GOBLIN_EDGE__SIGNING_KEYS) alike; or set \
                  edge.signature to `off` to serve everybody",
             );
         }
+        edge
+    }
+
+    /// Reads this section alone, for commands that do not serve: what is wrong elsewhere does not hinder them.
+    pub(crate) fn load(inputs: &Inputs) -> Result<Self, ConfigFaults> {
+        let mut reader = sources::layered(inputs);
+        let missing = !reader.has(&SIGNING_KEYS);
+        let edge = Self::settings(&mut reader);
+        if missing {
+            reader.fault_of(
+                &SIGNING_KEYS,
+                "needed to make trace grants: give the backend (GOBLIN_EDGE__SIGNING_KEYS) the key that the edge has in \
+                 EDGE_SIGNING_KEY",
+            );
+        }
+        reader.finish_section().map(|()| edge)
+    }
+
+    fn settings(reader: &mut Reader) -> Self {
         Self {
-            signature,
-            signing_keys,
+            signature: reader.or(&["edge", "signature"], SignatureMode::Required),
+            signing_keys: reader.optional(&SIGNING_KEYS).map_or_else(Vec::new, |SigningKeys(keys)| keys),
             signature_skew: reader.or(&["edge", "signature_skew"], Duration::from_mins(1)),
             replay_capacity: reader.or(&["edge", "replay_capacity"], Count(1_000_000)).0,
         }
@@ -103,5 +124,29 @@ impl Value for SigningKeys {
 
     fn show(&self) -> String {
         format!("{} keys", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "a:0123456789abcdef0123456789abcdef";
+
+    fn load(set: &[&str]) -> Result<EdgeConfig, ConfigFaults> {
+        let set = set.iter().map(|text| (*text).to_owned()).collect();
+        let file = "[service]\nlisten = 80\n".to_owned();
+        EdgeConfig::load(&Inputs { file: Some(("goblin.toml".into(), file)), environment: vec![], set })
+    }
+
+    #[test]
+    fn the_section_can_be_read_alone_and_needs_a_key() {
+        assert_eq!(load(&[&format!("edge.signing_keys={KEY}")]).unwrap().signing_keys[0].id(), "a");
+        for set in [&["edge.signature=off"][..], &[]] {
+            let told = load(set).unwrap_err().to_string();
+            assert!(told.contains("1 fault:\n  edge.signing_keys: needed to make trace grants"), "{told}");
+        }
+        let told = load(&["edge.signing_keys=a:short"]).unwrap_err().to_string();
+        assert!(told.contains("at least 32") && !told.contains("a:short"), "{told}");
     }
 }

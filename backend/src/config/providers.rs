@@ -29,7 +29,8 @@ pub(crate) struct ProviderConfig {
 /// The wire families. `family`, `GOBLIN_PROVIDERS__<NAME>__FAMILY`: `openai` or `demo`. The names `openai` and `demo`
 /// have it as their default.
 ///
-/// A provider is configured as soon as any of its fields is set, `demo` always, and none when `enabled`
+/// A provider is configured as soon as any of its fields is set, `demo` also when no field of any provider is: where there
+/// is a real one, nobody is to be answered by the demo unawares. None is when `enabled`
 /// (`GOBLIN_PROVIDERS__<NAME>__ENABLED`) is `false`.
 #[derive(Clone, Debug)]
 pub(crate) enum ProviderKind {
@@ -95,7 +96,7 @@ pub(super) fn read(reader: &mut Reader, catalogue: Option<&Catalogue>) -> Vec<Pr
             reader.know(&[SECTION, key, field]);
         }
     }
-    let configured = listed.into_iter().filter(|key| *key == "demo" || names.contains_key(*key));
+    let configured = listed.into_iter().filter(|key| names.contains_key(*key) || (*key == "demo" && names.is_empty()));
     configured.filter_map(|key| provider(reader, catalogue, key)).collect()
 }
 

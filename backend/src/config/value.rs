@@ -133,6 +133,7 @@ impl Value for Duration {
             "s" => Some(Self::from_secs(number)),
             "m" => Some(Self::from_secs(number * 60)),
             "h" => Some(Self::from_secs(number * 3_600)),
+            "d" => Some(Self::from_secs(number * 86_400)),
             _ => None,
         });
         duration.ok_or_else(|| "must be a whole number with its unit, for example 500ms, 30s or 2m".to_owned())
@@ -141,6 +142,11 @@ impl Value for Duration {
     fn show(&self) -> String {
         if self.subsec_millis() == 0 { format!("{}s", self.as_secs()) } else { format!("{}ms", self.as_millis()) }
     }
+}
+
+/// A duration as it is written in the configuration, for what is written like it elsewhere.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    Duration::from_text(text)
 }
 
 /// Something that must not be shown.
@@ -205,10 +211,12 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1 h", 3_600_000), ("0s", 0)] {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("2m", 120_000), ("1 h", 3_600_000), ("2d", 172_800_000), ("0s", 0)]
+        {
             assert_eq!(Duration::from_text(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "30", "s", "-1s", "1.5s", "1d", "99999999999s"] {
+        for text in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999s"] {
             assert!(Duration::from_text(text).is_err(), "{text}");
         }
     }

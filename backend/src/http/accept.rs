@@ -27,7 +27,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use super::{
     answer_body::{AnswerBody, Ending},
-    edge_gate::{Admission, EdgeGate, Refusal},
+    edge_gate::{Admission, Audience, EdgeGate, Refusal},
     errors, health,
     request_context::{LateFailure, RequestContext},
 };
@@ -54,7 +54,8 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     let (mut head, body) = request.into_parts();
     let route = head.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let is_probe = route.as_deref().is_some_and(health::is_probe);
-    let admission = acceptance.gate.admit(&head, is_probe);
+    let audience = route.as_deref().map_or(Audience::AsConfigured, health::audience);
+    let admission = acceptance.gate.admit(&head, audience);
     let (request_id, through_edge) = match &admission {
         Admission::Edge(edge) => (edge.request_id, true),
         // Not believed, but told back: where edge and backend have different keys, the client's error, the edge's head

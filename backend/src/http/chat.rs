@@ -14,7 +14,7 @@ use goblin_shared::{
     error_body::{ClientError, ErrorCode},
     headers::GOBLIN_MODEL,
     limits::JSON_DEPTH,
-    route::Plan,
+    route::{Circumstances, Plan},
 };
 use http::{
     HeaderMap, HeaderValue,
@@ -54,9 +54,12 @@ pub(super) async fn completions(
         Admission::Edge(edge) => edge.plan.clone(),
         Admission::Anybody | Admission::Refused(_) => None,
     };
-    let plan = match planned {
-        Some(plan) => plan,
-        None => Plan::for_chat(service.chat.catalogue(), &facts)?,
+    let plan = if let Some(plan) = planned {
+        plan
+    } else {
+        let health = service.chat.health();
+        let circumstances = Circumstances { health: Some(&health), ..Circumstances::of(&context.request_id) };
+        Plan::for_chat(service.chat.catalogue(), &facts, &circumstances)?.plan
     };
     let usable = service.chat.usable(&plan);
     let dropped = plan.entries().len() - usable.len();

@@ -8,13 +8,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use goblin_shared::{
-    edge_signature::{InvalidEdgeSignature, SignedHead, SigningKey},
+    edge_signature::{self, InvalidEdgeSignature, SignedHead, SigningKey},
     error_body::{ClientError, ErrorCode},
-    headers::{GOBLIN_ATTEMPT, GOBLIN_CLIENT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REQUEST_ID, GOBLIN_ROUTE, TRACEPARENT},
+    headers::{
+        GOBLIN_ATTEMPT, GOBLIN_CLIENT, GOBLIN_EDGE_SIGNATURE, GOBLIN_REFUSAL, GOBLIN_REQUEST_ID, GOBLIN_ROUTE,
+        TRACEPARENT,
+    },
     request_id::RequestId,
     route::Plan,
 };
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 
 use super::{
     errors::Failure,
@@ -37,6 +40,17 @@ pub(crate) struct EdgeGate {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// Whom a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Everybody; requests are not remembered.
+    Everybody,
+    /// Everybody or the edge, as configured.
+    AsConfigured,
+    /// The edge, however configured.
+    EdgeAlone,
+}
+
 /// What came of the judgement.
 #[derive(Clone, Debug)]
 pub(super) enum Admission {
@@ -55,6 +69,8 @@ pub(super) struct EdgeHead {
     pub(super) request_id: RequestId,
     /// The plan, on requests that need one.
     pub(super) plan: Option<Plan>,
+    /// Id of the key that signed it.
+    pub(super) key_id: String,
 }
 
 /// Why a request is refused. For the log: clients are told less.
@@ -81,9 +97,13 @@ pub(super) enum Refusal {
 }
 
 impl EdgeGate {
-    /// Judges a request. `exempt` ones are served to everybody, and not remembered.
-    pub(super) fn admit(&self, head: &Parts, exempt: bool) -> Admission {
-        let required = self.required && !exempt;
+    /// Judges a request for a path.
+    pub(super) fn admit(&self, head: &Parts, audience: Audience) -> Admission {
+        let required = match audience {
+            Audience::Everybody => false,
+            Audience::AsConfigured => self.required,
+            Audience::EdgeAlone => true,
+        };
         match self.read(head) {
             Ok((edge, attempt)) => {
                 if required && let Err(refusal) = self.note(edge.request_id, attempt) {
@@ -127,7 +147,8 @@ impl EdgeGate {
             "" => None,
             route => Some(Plan::parse(route).map_err(|_| Refusal::Unusable)?),
         };
-        Ok((EdgeHead { request_id, plan }, attempt))
+        let key_id = edge_signature::key_id(signature).unwrap_or_default().to_owned();
+        Ok((EdgeHead { request_id, plan, key_id }, attempt))
     }
 }
 
@@ -153,14 +174,23 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// The layer that turns refusals into answers.
+/// The layer that turns refusals into answers. They tell the edge, which removes the field, that the fault is between
+/// the two and none of the client's.
 pub(super) async fn refuse_strangers(
     Extension(context): Extension<RequestContext>,
     request: Request,
     next: Next,
 ) -> Response {
     match context.admission {
-        Admission::Refused(refusal) => Failure::from(refusal).into_response(),
+        Admission::Refused(refusal) => {
+            let failure = Failure::from(refusal);
+            let code = failure.error.code;
+            let mut response = failure.into_response();
+            if code == ErrorCode::EdgeSignatureInvalid {
+                response.headers_mut().insert(GOBLIN_REFUSAL, HeaderValue::from_static(code.as_str()));
+            }
+            response
+        }
         Admission::Edge(_) | Admission::Anybody => next.run(request).await,
     }
 }

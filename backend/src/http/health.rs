@@ -1,19 +1,35 @@
-//! Probes: is the program alive, can it serve.
+//! Probes: is the program alive, can it serve, which providers answer.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use goblin_shared::error_body::{ClientError, ErrorCode};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, HeaderName},
+};
 use serde_json::{Value, json};
 
-use super::{errors::Failure, layers::Service};
+use super::{edge_gate::Audience, errors::Failure, layers::Service};
 
 pub(super) const HEALTHZ: &str = "/healthz";
 pub(super) const READYZ: &str = "/readyz";
 
-/// Whether a path is a probe's: served to everybody, and logged only in detail.
+/// Tells the edge of the providers; never public.
+pub(super) const INTERNAL: &str = "/internal/health";
+
+/// Whether a path is a probe's: logged only in detail.
 pub(super) fn is_probe(path: &str) -> bool {
-    path == HEALTHZ || path == READYZ
+    [HEALTHZ, READYZ, INTERNAL].contains(&path)
+}
+
+/// Whom a path is for.
+pub(super) fn audience(path: &str) -> Audience {
+    match path {
+        HEALTHZ | READYZ => Audience::Everybody,
+        INTERNAL => Audience::EdgeAlone,
+        _ => Audience::AsConfigured,
+    }
 }
 
 /// `GET /healthz`: whoever answers is alive.
@@ -31,4 +47,9 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Va
         return Err(error.into());
     }
     Ok(Json(json!({ "status": "ready" })))
+}
+
+/// `GET /internal/health`: nothing but what each answer to the edge carries, see [`super::health_news`].
+pub(super) async fn internal() -> (StatusCode, [(HeaderName, HeaderValue); 1]) {
+    (StatusCode::NO_CONTENT, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))])
 }

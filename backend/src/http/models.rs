@@ -28,11 +28,13 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Json<List> {
     let entry = |id: String, owner: &str| Entry { id, object: "model", created: 0, owned_by: owner.to_owned() };
     let models = service.chat.models().map(|model| {
         // A name that several providers list means the first of them; the others are asked for by both names.
-        let first = catalogue.resolve(&model.name).is_some_and(|target| target.provider == model.provider);
+        let first = catalogue.resolve(&model.name).first().is_some_and(|target| target.provider == model.provider);
         let id = if first { model.name.clone() } else { format!("{}/{}", model.provider, model.name) };
         entry(id, &model.provider)
     });
-    let aliases = catalogue.aliases().filter(|(_, target)| service.chat.offers(target));
-    let aliases = aliases.map(|(alias, target)| entry(alias.to_owned(), &target.provider));
+    let aliases = catalogue.aliases().filter_map(|(alias, _)| {
+        let offered = catalogue.resolve(alias).into_iter().find(|target| service.chat.offers(target))?;
+        Some(entry(alias.to_owned(), &offered.provider))
+    });
     Json(List { object: "list", data: models.chain(aliases).collect() })
 }

@@ -2,10 +2,17 @@
 
 mod admission;
 mod answers;
+mod health;
 mod spans;
 mod streaming;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, response::Response};
 use goblin_shared::{
@@ -23,7 +30,7 @@ use super::{Acceptance, EdgeGate, ReplayStore, Service, operations_router, servi
 use crate::{
     ambient::RandomIds,
     chat::{ChatService, Timeouts},
-    ports::{Clock, ProviderError, Providers, StreamEvent},
+    ports::{Clock, Provider, ProviderError, Providers, StreamEvent},
     provider::{demo::Demo, scripted::Scripted},
     shutdown::Shutdown,
 };
@@ -32,11 +39,12 @@ const NOW: u64 = 1_800_000_000;
 const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-03";
 const ROUTE: &str = r#""openai/gpt-4.1";v="1""#;
 
-struct Fixed;
+/// A clock that the test moves, in seconds.
+struct ByHand(AtomicU64);
 
-impl Clock for Fixed {
+impl Clock for ByHand {
     fn unix_millis(&self) -> u64 {
-        NOW * 1_000
+        self.0.load(Ordering::Relaxed) * 1_000
     }
 }
 
@@ -44,11 +52,17 @@ fn key() -> SigningKey {
     "k:0123456789abcdef0123456789abcdef".parse().unwrap()
 }
 
+/// The one that is being rotated in.
+fn other_key() -> SigningKey {
+    "next:fedcba9876543210fedcba9876543210".parse().unwrap()
+}
+
 /// The backend under test.
 struct Backend {
     router: Router,
     operations: Router,
     shutdown: Shutdown,
+    clock: Arc<ByHand>,
     provider: Arc<Scripted>,
     /// Moves the provider; closed when its call is given up.
     steps: UnboundedSender<Result<StreamEvent, ProviderError>>,
@@ -60,11 +74,20 @@ impl Backend {
     }
 
     fn with_replay_capacity(required: bool, replay_capacity: usize) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(Fixed);
+        Self::build(required, replay_capacity, None)
+    }
+
+    /// With this provider under the name `openai`, in place of the one that is moved step by step.
+    fn with_provider(required: bool, provider: Arc<dyn Provider>) -> Self {
+        Self::build(required, 100, Some(provider))
+    }
+
+    fn build(required: bool, replay_capacity: usize, other: Option<Arc<dyn Provider>>) -> Self {
+        let clock = Arc::new(ByHand(NOW.into()));
         let (provider, steps) = Scripted::new();
         let demo = Demo::new(clock.clone(), Duration::ZERO, ["goblin-demo".to_owned()].into());
         let mut providers = Providers::new();
-        providers.insert("openai".to_owned(), provider.clone());
+        providers.insert("openai".to_owned(), other.unwrap_or_else(|| provider.clone()));
         providers.insert("demo".to_owned(), Arc::new(demo));
         let timeouts = Timeouts {
             first_content: Duration::from_mins(1),
@@ -79,13 +102,15 @@ impl Backend {
         });
         let acceptance = |required| {
             let replays = ReplayStore::new(replay_capacity, 60);
-            let gate = EdgeGate { required, keys: vec![key()], skew_seconds: 60, replays, clock: clock.clone() };
+            let keys = vec![other_key(), key()];
+            let gate = EdgeGate { required, keys, skew_seconds: 60, replays, clock: clock.clone() };
             Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
         };
         Self {
             router: service_router(service.clone(), acceptance(required)),
             operations: operations_router(service, acceptance(false)),
             shutdown,
+            clock,
             provider,
             steps,
         }

@@ -1,14 +1,14 @@
-//! An answer on its way to the client. Its body stays a JavaScript stream.
+//! An answer on its way to the client. Its body stays a JavaScript value: a stream, or what was read of a short one.
 
 use std::{future::Future, pin::Pin};
 
-use goblin_shared::{headers::SERVER_TIMING, request_id::RequestId};
+use goblin_shared::request_id::RequestId;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, Response, ResponseInit, StreamPipeOptions, WritableStream};
+use web_sys::{ReadableStream, Response, StreamPipeOptions, WritableStream};
 
 use super::{Incoming, runtime};
-use crate::{refusal::OwnAnswer, telemetry::Ending};
+use crate::{forward::BackendHead, refusal::OwnAnswer, telemetry::Ending};
 
 /// What the event handler returns.
 pub(crate) type Answered = worker::Result<Response>;
@@ -26,92 +26,135 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     fn writable(this: &IdentityTransformStream) -> WritableStream;
+
+    /// What `forward` of `runtime.js` resolves with.
+    #[derive(Clone)]
+    pub(super) type Exchange;
+
+    #[wasm_bindgen(method, getter)]
+    fn head(this: &Exchange) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn body(this: &Exchange) -> JsValue;
+
+    #[wasm_bindgen(method, getter, js_name = isWhole)]
+    fn is_whole(this: &Exchange) -> Option<bool>;
+
+    #[wasm_bindgen(method, getter)]
+    fn broken(this: &Exchange) -> Option<String>;
+}
+
+/// The backend's answer, as fetched: nothing can be changed on it yet.
+pub(crate) struct Fetched {
+    exchange: Exchange,
+    /// What the edge reads of its head.
+    pub(crate) head: BackendHead,
+}
+
+impl Fetched {
+    /// The error is why its body broke off.
+    pub(super) fn new(exchange: Exchange) -> Result<Self, String> {
+        match exchange.broken() {
+            Some(why) => Err(why),
+            None => Ok(Self { head: BackendHead::from_lines(&exchange.head()), exchange }),
+        }
+    }
+
+    /// Makes it ours, with `more` fields beside the backend's. When `is_watched`, the end of its body is told.
+    pub(crate) fn adopt(
+        self,
+        incoming: &Incoming,
+        request_id: RequestId,
+        server_timing: &str,
+        more: &[(&'static str, String)],
+        is_watched: bool,
+    ) -> Answer {
+        let body = self.exchange.body();
+        let (body, end) = match body.dyn_into::<ReadableStream>() {
+            Ok(stream) if is_watched && !self.exchange.is_whole().unwrap_or(false) => {
+                let (readable, end) = watched(&stream, incoming);
+                (readable.into(), Some(end))
+            }
+            Ok(stream) => (stream.into(), None),
+            Err(other) => (other, None),
+        };
+        let request_id = request_id.to_string();
+        let is_https = incoming.is_https();
+        let response = runtime::adopt(&self.exchange, &body, &request_id, server_timing, &lines(more), is_https);
+        Answer { response, status: self.head.status, end }
+    }
+}
+
+type End = Pin<Box<dyn Future<Output = Ending>>>;
+
+/// Sends a stream through a pipe that tells its end, without touching its bytes.
+fn watched(stream: &ReadableStream, incoming: &Incoming) -> (ReadableStream, End) {
+    let pipe = IdentityTransformStream::new();
+    let signal = incoming.signal();
+    let options = StreamPipeOptions::new();
+    options.set_signal(&signal);
+    let done = stream.pipe_to_with_options(&pipe.writable(), &options);
+    let end = async move {
+        match JsFuture::from(done).await {
+            Ok(_) => Ending::Complete,
+            Err(_) if signal.aborted() => Ending::ClientLeft,
+            Err(_) => Ending::Broken,
+        }
+    };
+    (pipe.readable(), Box::pin(end))
 }
 
 /// A response, or the runtime's reason why there is none.
-pub(crate) struct Answer(Result<Response, JsValue>);
+pub(crate) struct Answer {
+    response: Result<Response, JsValue>,
+    status: u16,
+    /// Resolves when the body ends; none when it is here already, or nobody wants to know.
+    end: Option<End>,
+}
 
 impl Answer {
     /// Status of a request whose client did not wait for its answer; only telemetry sees it.
     const CLIENT_LEFT: u16 = 499;
 
     /// What is returned when nobody is there to read it.
-    pub(crate) fn client_left() -> Self {
-        let init = ResponseInit::new();
-        init.set_status(Self::CLIENT_LEFT);
-        Self(Response::new_with_opt_str_and_init(None, &init))
+    pub(crate) fn client_left(incoming: &Incoming) -> Self {
+        Self::of(Self::CLIENT_LEFT, None, &[], incoming)
     }
 
     /// An answer that the edge gives itself.
-    pub(crate) fn own(own: &OwnAnswer) -> Self {
-        let init = ResponseInit::new();
-        init.set_status(own.status);
-        let response = Response::new_with_opt_str_and_init((own.status != 204).then_some(own.body.as_str()), &init)
-            .and_then(|response| {
-                for (name, value) in &own.headers {
-                    response.headers().set(name, value)?;
-                }
-                Ok(response)
-            });
-        Self(response)
+    pub(crate) fn own(own: &OwnAnswer, incoming: &Incoming) -> Self {
+        Self::of(own.status, (own.status != 204).then_some(own.body.as_str()), &own.headers, incoming)
     }
 
-    /// The backend's answer, as fetched: nothing can be changed on it yet.
-    pub(super) fn fetched(response: Response) -> Self {
-        Self(Ok(response))
+    fn of(status: u16, body: Option<&str>, fields: &[(&'static str, String)], incoming: &Incoming) -> Self {
+        let response = runtime::own(status, body, &lines(fields), incoming.is_https());
+        Self { response, status, end: None }
     }
 
     /// HTTP status.
     pub(crate) fn status(&self) -> u16 {
-        self.0.as_ref().map_or(500, Response::status)
+        if self.response.is_ok() { self.status } else { 500 }
     }
 
-    /// What the backend says of its own durations.
-    pub(crate) fn server_timing(&self) -> String {
-        self.0.as_ref().ok().and_then(|response| response.headers().get(SERVER_TIMING).ok()?).unwrap_or_default()
-    }
-
-    /// Makes the backend's answer ours: its head may be changed from here on. `more` are fields beside the backend's.
-    pub(crate) fn adopt(self, request_id: RequestId, server_timing: &str, more: &[(&'static str, String)]) -> Self {
-        let lines: Vec<_> = more.iter().map(|(name, value)| format!("{name},{value}")).collect();
-        let (request_id, more) = (request_id.to_string(), lines.join("\n"));
-        Self(self.0.and_then(|fetched| runtime::adopt(&fetched, &request_id, server_timing, &more)))
-    }
-
-    /// Waits for the end of the body, without touching its bytes: they go through a native pipe that tells.
-    pub(crate) fn watch_end(&mut self, incoming: &Incoming) -> Pin<Box<dyn Future<Output = Ending>>> {
-        let piped = self.0.as_ref().ok().and_then(|response| Some((response, response.body()?)));
-        let Some((response, body)) = piped else { return Box::pin(async { Ending::Complete }) };
-        let pipe = IdentityTransformStream::new();
-        let signal = incoming.signal();
-        let options = StreamPipeOptions::new();
-        options.set_signal(&signal);
-        match renewed(Some(&pipe.readable()), response) {
-            Ok(response) => {
-                let done = body.pipe_to_with_options(&pipe.writable(), &options);
-                self.0 = Ok(response);
-                Box::pin(async move {
-                    match JsFuture::from(done).await {
-                        Ok(_) => Ending::Complete,
-                        Err(_) if signal.aborted() => Ending::ClientLeft,
-                        Err(_) => Ending::Broken,
-                    }
-                })
-            }
-            Err(error) => {
-                self.0 = Err(error);
-                Box::pin(async { Ending::Broken })
-            }
-        }
+    /// Takes what waits for the body's end.
+    pub(crate) fn take_end(&mut self) -> Option<End> {
+        self.end.take()
     }
 
     /// For the runtime.
     pub(crate) fn into_raw(self) -> Answered {
-        self.0.map_err(Into::into)
+        self.response.map_err(Into::into)
     }
 }
 
-/// The same status and head with another body. Answers without a body keep none.
-fn renewed(body: Option<&ReadableStream>, like: &Response) -> Result<Response, JsValue> {
-    Response::new_with_opt_readable_stream_and_init(body, like.unchecked_ref::<ResponseInit>())
+/// Fields as `name,value`, a line each. Our own values hold no line break.
+fn lines(fields: &[(&'static str, String)]) -> String {
+    let mut lines = String::with_capacity(256);
+    for (name, value) in fields {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.extend([name, ",", value]);
+    }
+    lines
 }

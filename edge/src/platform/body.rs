@@ -21,8 +21,8 @@ impl Body {
     }
 
     /// What goes on.
-    pub(crate) fn into_value(self) -> JsValue {
-        self.value
+    pub(super) fn value(&self) -> &JsValue {
+        &self.value
     }
 }
 

@@ -24,3 +24,8 @@ pub(crate) fn error(identity: &Identity, message: &str) {
     };
     worker::console_error!("{}", serde_json::to_string(&line).unwrap_or_default());
 }
+
+/// Writes a line that is made already.
+pub(crate) fn line(line: &str) {
+    worker::console_log!("{line}");
+}

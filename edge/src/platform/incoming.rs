@@ -1,13 +1,18 @@
 //! A request as the runtime hands it over.
 
-use std::{cell::OnceCell, future::Future, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell},
+    future::Future,
+    rc::Rc,
+};
 
-use futures_channel::oneshot;
+use wasm_bindgen::JsValue;
 use web_sys::{AbortSignal, Request};
 use worker::{Context, Env};
 
 use super::{
-    Answer, Surroundings,
+    Surroundings,
+    answer::Fetched,
     backend::{self, BackendError},
     body::{self, Body},
     runtime, variable,
@@ -26,23 +31,43 @@ thread_local! {
 }
 
 /// Keeps the runtime from dropping a request's work, until it is dropped itself.
-pub(crate) struct Hold(#[expect(dead_code, reason = "dropping it is its use")] oneshot::Sender<()>);
+pub(crate) struct Hold(js_sys::Function);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // It only resolves a promise.
+        let _ = self.0.call0(&JsValue::UNDEFINED);
+    }
+}
+
+/// Lets work go on after an answer, as long as the runtime grants it.
+pub(crate) struct Later(Rc<Context>);
+
+impl Later {
+    pub(crate) fn afterwards(&self, work: impl Future<Output = ()> + 'static) {
+        self.0.wait_until(work);
+    }
+}
 
 /// A request with its environment.
 pub(crate) struct Incoming {
     request: Request,
-    env: Env,
-    context: Context,
+    pub(super) env: Env,
+    context: Rc<Context>,
+    /// Known once the facts were asked for.
+    is_https: Cell<bool>,
 }
 
 impl Incoming {
     pub(crate) fn new(request: Request, env: Env, context: Context) -> Self {
-        Self { request, env, context }
+        Self { request, env, context: Rc::new(context), is_https: Cell::new(false) }
     }
 
     /// What decisions are made from.
     pub(crate) fn facts(&self) -> RequestFacts {
-        RequestFacts::from_lines(&runtime::facts(&self.request))
+        let facts = RequestFacts::from_lines(&runtime::facts(&self.request));
+        self.is_https.set(facts.scheme() == "https");
+        facts
     }
 
     /// The configuration, or all that is wrong with it.
@@ -63,14 +88,22 @@ impl Incoming {
         body::read(&self.request, announced, limit).await
     }
 
-    /// Sends the request on to the backend.
+    /// Sends the request on to a backend, which has so many milliseconds to begin its answer.
     pub(crate) async fn forward(
         &self,
         head: &OutgoingHead,
-        body: Option<Body>,
-        config: &EdgeConfig,
-    ) -> Result<Answer, BackendError> {
-        backend::fetch(&self.request, head, body, config).await.map(Answer::fetched)
+        body: Option<&Body>,
+        patience_ms: f64,
+        is_held: bool,
+    ) -> Result<Fetched, BackendError> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a configured bound, or less")]
+        let patience_ms = patience_ms.max(1.0) as u32;
+        backend::fetch(&self.request, head, body, patience_ms, is_held).await
+    }
+
+    /// Whether the client came by HTTPS.
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https.get()
     }
 
     /// Aborted when the client leaves.
@@ -78,18 +111,24 @@ impl Incoming {
         self.request.signal()
     }
 
+    /// Whether the client has left.
+    pub(crate) fn is_left(&self) -> bool {
+        self.signal().aborted()
+    }
+
     /// Asks the runtime to go on with this request, even if its client leaves, while the hold lives.
     pub(crate) fn hold(&self) -> Hold {
-        let (sender, receiver) = oneshot::channel();
-        self.context.wait_until(async {
-            // Dropping the sender is the message.
-            let _ = receiver.await;
-        });
-        Hold(sender)
+        let context: &worker::worker_sys::Context = (*self.context).as_ref();
+        Hold(runtime::hold(context.as_ref()))
     }
 
     /// Lets work go on after the answer.
     pub(crate) fn afterwards(&self, work: impl Future<Output = ()> + 'static) {
         self.context.wait_until(work);
+    }
+
+    /// The same for who has to say later that there is work.
+    pub(crate) fn later(&self) -> Later {
+        Later(Rc::clone(&self.context))
     }
 }

@@ -1,149 +1,170 @@
-//! Counts of one isolate, gathered for a while and sent as deltas.
+//! Counts and durations of one isolate, added up for a while and sent as deltas.
 
-use std::collections::BTreeMap;
+mod series;
 
-use goblin_shared::vocabulary::{EDGE_DECISIONS, Metric as Declared};
-use opentelemetry_proto::tonic::{
-    collector::metrics::v1::ExportMetricsServiceRequest,
-    metrics::v1::{
-        AggregationTemporality, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric, number_data_point,
-    },
+use goblin_shared::vocabulary::{
+    EDGE_DECISIONS, EDGE_OVERHEAD_DURATION, HTTP_CLIENT_REQUEST_DURATION, HTTP_SERVER_REQUEST_DURATION,
+    TELEMETRY_DROPPED,
 };
-use prost::Message;
 
+pub(super) use self::series::Window;
+use self::series::{Instrument, Label};
 use super::{
-    Interval,
-    otlp::{nanos, resource, scope, text},
+    dropped::Dropped,
+    otlp::{Envelope, micros},
+    queue::Item,
+    record::{ErrorType, RequestRecord, host_and_port},
 };
-use crate::config::OtlpConfig;
+use crate::admit::Decision;
 
-/// What an isolate has counted and not sent yet. As many entries as there are pairs of decision and reason, which are
-/// all ours.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counts {
-    decisions: BTreeMap<(&'static str, &'static str), u64>,
-    since: f64,
-    /// When somebody was last told to send them, unless they were taken since.
-    asked: Option<f64>,
+/// What has been counted and is not sent yet.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    decisions: Instrument,
+    overhead: Instrument,
+    server: Instrument,
+    client: Instrument,
+    /// Authorities of backends, told apart by their place here.
+    hosts: Vec<Box<str>>,
+    /// Where the window of the next deltas begins: where that of the last ones ended.
+    since: Option<f64>,
 }
 
-impl Counts {
-    /// Who was told to send them and has not within this time is gone, with the request that it belonged to.
-    const PATIENCE_MS: f64 = 60_000.0;
+/// What was taken to be sent, in case that it has to be put back.
+#[derive(Debug)]
+pub(super) struct Taken {
+    instruments: [Instrument; 4],
+    dropped: Dropped,
+    since: f64,
+}
 
-    /// Counts one decision at `now` (milliseconds since 1970). True when the caller is to see to their being sent.
-    #[must_use]
-    pub fn count(&mut self, decision: &'static str, reason: &'static str, now: f64) -> bool {
-        if self.decisions.is_empty() {
-            self.since = now;
+impl Metrics {
+    /// More backends than there are ever configured.
+    const MOST_HOSTS: usize = 16;
+
+    pub(super) fn new() -> Self {
+        Self {
+            decisions: Instrument::new(&EDGE_DECISIONS),
+            overhead: Instrument::new(&EDGE_OVERHEAD_DURATION),
+            server: Instrument::new(&HTTP_SERVER_REQUEST_DURATION),
+            client: Instrument::new(&HTTP_CLIENT_REQUEST_DURATION),
+            hosts: Vec::new(),
+            since: None,
         }
-        *self.decisions.entry((decision, reason)).or_default() += 1;
-        if self.asked.is_some_and(|asked| now < asked + Self::PATIENCE_MS) {
-            return false;
-        }
-        self.asked = Some(now);
-        true
     }
 
-    /// Takes what there is, to be sent.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
+    pub(super) fn record(&mut self, record: &RequestRecord<'_>) {
+        self.begin_window(record.server.start);
+        for (decision, reason) in record.admission.counts() {
+            self.decisions.count([Label::Text(decision), Label::Text(reason)]);
+        }
+        if let Some(decision) = record.admission.decision {
+            let decision = match decision {
+                Decision::Admitted(_) => "admitted",
+                Decision::Refused(_) => "refused",
+            };
+            self.overhead.measure([Label::Text(decision)], micros(record.overhead_ms));
+        }
+        let method = Label::Text(record.known_method());
+        let labels = [
+            method,
+            record.route_template().into(),
+            Label::Number(record.status),
+            record.known_scheme().into(),
+            record.error().into(),
+        ];
+        self.server.measure(labels, micros(record.server.millis()));
+        for (index, attempt) in record.attempts.iter().enumerate() {
+            let duration = micros(attempt.interval.millis());
+            let Some(host) = self.host(attempt.authority) else {
+                self.client.measure_overflow(duration);
+                continue;
+            };
+            let port = host_and_port(attempt.authority).1;
+            let status = attempt.status.map_or(Label::Absent, Label::Number);
+            let error = record.attempt_error(index).into();
+            self.client.measure([method, host, port.map_or(Label::Absent, Label::Number), status, error], duration);
+        }
+    }
+
+    /// Something that is counted happened at `now`.
+    pub(super) fn begin_window(&mut self, now: f64) {
+        self.since.get_or_insert(now);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        [&self.decisions, &self.overhead, &self.server, &self.client].iter().all(|instrument| instrument.is_empty())
+    }
+
+    /// Takes what there is, with what was dropped.
+    pub(super) fn take(&mut self, dropped: Dropped, now: f64) -> Taken {
+        let since = self.since.replace(now).unwrap_or(now);
+        let instruments = [&mut self.decisions, &mut self.overhead, &mut self.server, &mut self.client];
+        Taken { instruments: instruments.map(Instrument::take), dropped, since }
     }
 
     /// Puts back what could not be sent, so that it leaves with the next.
-    pub fn put_back(&mut self, unsent: Self) {
-        self.since = if self.decisions.is_empty() { unsent.since } else { self.since.min(unsent.since) };
-        for (pair, count) in unsent.decisions {
-            *self.decisions.entry(pair).or_default() += count;
+    pub(super) fn put_back(&mut self, taken: Taken) -> Dropped {
+        self.since = Some(self.since.map_or(taken.since, |since| since.min(taken.since)));
+        let [decisions, overhead, server, client] = taken.instruments;
+        self.decisions.add(decisions);
+        self.overhead.add(overhead);
+        self.server.add(server);
+        self.client.add(client);
+        taken.dropped
+    }
+
+    /// Writes what was taken at `now`: an item for each metric, and how many data points there are in all.
+    pub(super) fn write(&self, taken: &Taken, envelope: &Envelope, now: f64) -> (Vec<Item>, u64) {
+        let window = Window { start: taken.since, end: now };
+        let mut dropped = Instrument::new(&TELEMETRY_DROPPED);
+        for (signal, reason, count) in taken.dropped.iter() {
+            dropped.count_many([Label::Text(signal.as_str()), Label::Text(reason.as_str())], count);
         }
+        let instruments = taken.instruments.iter().chain([&dropped]).filter(|instrument| !instrument.is_empty());
+        let mut writer = envelope.writer();
+        let (mut items, mut points) = (Vec::new(), 0);
+        for instrument in instruments {
+            instrument.write(&mut writer, window, &self.hosts);
+            items.push(writer.take_item());
+            points += instrument.len() as u64;
+        }
+        (items, points)
     }
 
-    /// Encodes them as the protobuf body of an OTLP/HTTP export.
-    #[must_use]
-    pub fn encode(&self, otlp: &OtlpConfig, instance: &str, now: f64) -> Vec<u8> {
-        let interval = Interval { start: self.since, end: now };
-        let metrics = vec![counter(&EDGE_DECISIONS, interval, &self.decisions)];
-        let request = ExportMetricsServiceRequest {
-            resource_metrics: vec![ResourceMetrics {
-                resource: Some(resource(otlp, instance)),
-                scope_metrics: vec![ScopeMetrics { scope: Some(scope()), metrics, schema_url: String::new() }],
-                schema_url: String::new(),
-            }],
+    fn host(&mut self, authority: &str) -> Option<Label> {
+        let known = self.hosts.iter().position(|known| **known == *authority);
+        let place = match known {
+            Some(place) => place,
+            None if self.hosts.len() < Self::MOST_HOSTS => {
+                self.hosts.push(authority.into());
+                self.hosts.len() - 1
+            }
+            None => return None,
         };
-        request.encode_to_vec()
+        u8::try_from(place).ok().map(Label::Host)
     }
 }
 
-fn counter(declared: &Declared, interval: Interval, counts: &BTreeMap<(&'static str, &'static str), u64>) -> Metric {
-    let point = |(values, count): (&(&str, &str), &u64)| NumberDataPoint {
-        attributes: vec![text(declared.labels[0], values.0), text(declared.labels[1], values.1)],
-        start_time_unix_nano: nanos(interval.start),
-        time_unix_nano: nanos(interval.end.max(interval.start)),
-        value: Some(number_data_point::Value::AsInt(i64::try_from(*count).unwrap_or(i64::MAX))),
-        ..NumberDataPoint::default()
-    };
-    let sum = Sum {
-        data_points: counts.iter().map(point).collect(),
-        aggregation_temporality: AggregationTemporality::Delta.into(),
-        is_monotonic: true,
-    };
-    Metric {
-        name: declared.name.to_owned(),
-        description: declared.description.to_owned(),
-        unit: declared.unit.to_owned(),
-        data: Some(metric::Data::Sum(sum)),
-        ..Metric::default()
+impl Taken {
+    /// What cannot be sent at all is gone but for the news of what was dropped.
+    pub(super) fn into_dropped(self) -> Dropped {
+        self.dropped
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::tests::otlp;
-
-    #[test]
-    fn counts_leave_as_deltas_with_their_window() {
-        let mut counts = Counts::default();
-        assert!(counts.count("admitted", "api_key", 1_000.0));
-        assert!(!counts.count("admitted", "api_key", 2_000.0) && !counts.count("refused", "crawler", 2_000.0));
-        let body = counts.encode(&otlp(), "instance", 3_000.0);
-        let sent = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap().resource_metrics.remove(0);
-        let instance = sent.resource.unwrap().attributes.into_iter().find(|pair| pair.key == "service.instance.id");
-        assert_eq!(instance, Some(text("service.instance.id", "instance")));
-        let metric = sent.scope_metrics[0].metrics[0].clone();
-        assert_eq!((metric.name.as_str(), metric.unit.as_str()), ("goblin.edge.decisions", "{decision}"));
-        let Some(metric::Data::Sum(sum)) = metric.data else { panic!("not a sum") };
-        assert!(sum.is_monotonic && sum.aggregation_temporality() == AggregationTemporality::Delta);
-        let points: Vec<_> = sum.data_points.iter().map(|point| (point.attributes.clone(), point.value)).collect();
-        let expected = |decision, reason, count| {
-            (vec![text("decision", decision), text("reason", reason)], Some(number_data_point::Value::AsInt(count)))
-        };
-        assert_eq!(points, [expected("admitted", "api_key", 2), expected("refused", "crawler", 1)]);
-        let window = (sum.data_points[0].start_time_unix_nano, sum.data_points[0].time_unix_nano);
-        assert_eq!(window, (1_000_000_000, 3_000_000_000));
+impl From<Option<&'static str>> for Label {
+    fn from(text: Option<&'static str>) -> Self {
+        text.map_or(Self::Absent, Self::Text)
     }
+}
 
-    #[test]
-    fn what_could_not_be_sent_is_not_lost() {
-        let mut counts = Counts::default();
-        assert!(counts.count("refused", "crawler", 1_000.0));
-        let unsent = counts.take();
-        assert!(counts.count("refused", "crawler", 5_000.0), "what was taken is another's to send");
-        counts.put_back(unsent.clone());
-        assert_eq!((counts.decisions[&("refused", "crawler")], counts.since), (2, 1_000.0));
-        assert!(!counts.count("refused", "crawler", 6_000.0), "somebody was told already");
-        let mut empty = Counts::default();
-        empty.put_back(unsent);
-        assert!(empty.count("refused", "crawler", 7_000.0), "what was put back needs somebody to send it");
-        assert_eq!((empty.decisions[&("refused", "crawler")], empty.since), (2, 1_000.0));
-    }
-
-    #[test]
-    fn who_was_told_and_is_gone_is_replaced() {
-        let mut counts = Counts::default();
-        assert!(counts.count("refused", "crawler", 1_000.0));
-        assert!(!counts.count("refused", "crawler", 60_999.0));
-        assert!(counts.count("refused", "crawler", 61_000.0));
+impl From<Option<ErrorType>> for Label {
+    fn from(error: Option<ErrorType>) -> Self {
+        match error {
+            None => Self::Absent,
+            Some(ErrorType::Named(name)) => Self::Text(name),
+            Some(ErrorType::Status(status)) => Self::NumberAsText(status),
+        }
     }
 }

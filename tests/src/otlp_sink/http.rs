@@ -8,14 +8,30 @@ use flate2::read::GzDecoder;
 use http::{Method, Response, StatusCode, header::CONTENT_TYPE};
 use prost::Message;
 use serde_json::json;
+use tokio::sync::watch;
 
-use super::Received;
-use crate::http_peer::{AnswerBody, HttpPeer, ReceivedRequest, whole};
+use super::{Mood, Received};
+use crate::http_peer::{AnswerBody, HangUp, HttpPeer, ReceivedRequest, whole};
 
-pub(super) async fn start(received: Received) -> Result<HttpPeer> {
+pub(super) async fn start(received: Received, mood: watch::Receiver<Mood>) -> Result<HttpPeer> {
     HttpPeer::start(move |request| {
-        let answer = answer(&request, &received);
-        async move { Ok(answer) }
+        let (received, mut mood) = (received.clone(), mood.clone());
+        async move {
+            let now = *mood.borrow_and_update();
+            match now {
+                Mood::Takes => Ok(answer(&request, &received)),
+                Mood::Refuses(status) => {
+                    let mut refusal = Response::new(whole(Bytes::new()));
+                    *refusal.status_mut() = status;
+                    Ok(refusal)
+                }
+                Mood::Hangs => {
+                    // Until the mood changes; what was sent meanwhile is lost with its connection.
+                    let _ = mood.changed().await;
+                    Err(HangUp)
+                }
+            }
+        }
     })
     .await
 }

@@ -51,7 +51,8 @@ async fn models_are_those_that_can_be_called() {
     let list = body(Backend::new(false).send(get("/v1/models")).await).await;
     let list: Value = serde_json::from_str(&list).unwrap();
     let names: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
-    assert_eq!(names, ["goblin-demo", "gpt-4.1", "gpt-4o-mini", "auto"]);
+    let models = ["goblin-demo", "gpt-4.1", "gpt-4o-mini", "gpt-6-luna"];
+    assert_eq!(names, [&models[..], &["auto", "cheap", "fast", "smart"]].concat());
 }
 
 #[tokio::test]

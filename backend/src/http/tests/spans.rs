@@ -16,6 +16,9 @@ struct Spans {
     exporter: InMemorySpanExporter,
     _provider: SdkTracerProvider,
     _guard: tracing::subscriber::DefaultGuard,
+    /// As long as there is one subscriber only, a span that another thread is the first to make is asked of that thread's
+    /// subscriber alone, has none there, and is switched off for all.
+    _second: tracing::Dispatch,
 }
 
 impl Spans {
@@ -24,7 +27,8 @@ impl Spans {
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         let subscriber = tracing_subscriber::registry().with(monitoring::tracing::spans(&provider));
         let guard = tracing::subscriber::set_default(subscriber);
-        Self { exporter, _provider: provider, _guard: guard }
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        Self { exporter, _provider: provider, _guard: guard, _second: second }
     }
 
     fn ended(&self) -> Vec<SpanData> {

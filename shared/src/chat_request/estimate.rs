@@ -1,0 +1,93 @@
+//! How many tokens a prompt has, about: no tokenizer fits into the edge, and each model has another one.
+//!
+//! An ASCII byte counts as a quarter of a token and another byte of UTF-8 as a third, so that a Cyrillic letter is two
+//! thirds and a Chinese character a whole token. Four tokens are added for each message, for its role and borders.
+//! Counted are the texts of `messages`, `system`, `tools` and `response_format`, of the latter two the names as well.
+//! Media count a fixed number instead of their bytes.
+
+/// What a quarter and a third of a token are whole multiples of.
+const PARTS: u64 = 12;
+const ASCII_BYTE: u64 = PARTS / 4;
+const OTHER_BYTE: u64 = PARTS / 3;
+/// Tokens of an image, a sound or a file; about those of an image of 1024 by 1024 pixels.
+const MEDIA: u64 = 1_000;
+/// Tokens that a message has beside its text.
+const MESSAGE: u64 = 4;
+
+/// A sum of tokens, in twelfths.
+#[derive(Debug, Default)]
+pub(super) struct Estimate(u64);
+
+impl Estimate {
+    pub(super) fn text(&mut self, text: &[u8]) {
+        let others = others(text);
+        self.0 += (text.len() as u64 - others) * ASCII_BYTE + others * OTHER_BYTE;
+    }
+
+    pub(super) fn media(&mut self) {
+        self.0 += MEDIA * PARTS;
+    }
+
+    pub(super) fn message(&mut self) {
+        self.0 += MESSAGE * PARTS;
+    }
+
+    pub(super) fn tokens(&self) -> u32 {
+        u32::try_from(self.0.div_ceil(PARTS)).unwrap_or(u32::MAX)
+    }
+}
+
+/// How many bytes are not ASCII.
+fn others(text: &[u8]) -> u64 {
+    let (words, rest) = text.as_chunks::<8>();
+    let high_bits = |word: &[u8; 8]| u64::from((u64::from_ne_bytes(*word) & 0x8080_8080_8080_8080).count_ones());
+    words.iter().map(high_bits).sum::<u64>() + rest.iter().map(|byte| u64::from(byte >> 7)).sum::<u64>()
+}
+
+/// Whether a part of this `type` is an image; none if it is no media. The names are OpenAI's and Anthropic's.
+pub(super) fn media(kind: &[u8]) -> Option<bool> {
+    match kind {
+        b"image_url" | b"input_image" | b"image" => Some(true),
+        b"input_audio" | b"file" | b"input_file" | b"document" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a member of this name holds media in base64.
+pub(super) fn holds_media(name: &[u8]) -> bool {
+    name == b"data" || name == b"file_data"
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(text: &str) -> u32 {
+        let mut estimate = Estimate::default();
+        estimate.text(text.as_bytes());
+        estimate.tokens()
+    }
+
+    #[test]
+    fn a_token_is_four_bytes_of_ascii_and_fewer_of_other_scripts() {
+        for (text, expected) in [
+            ("", 0),
+            ("a", 1),
+            ("The quick brown fox jumps over the lazy dog.", 11),
+            ("Съешь же ещё этих мягких французских булок.", 26),
+            ("我能吞下玻璃而不伤身体。", 12),
+            ("🦀🦀🦀", 4),
+        ] {
+            assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_counted_as_one_by_one(text in prop::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(others(&text), text.iter().filter(|byte| !byte.is_ascii()).count() as u64);
+        }
+    }
+}
