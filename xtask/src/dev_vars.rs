@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use goblin_tests::{secret, signing_key};
 
-use crate::progress::say;
+use crate::{dotenv, progress::say};
 
 const KEY: &str = "EDGE_SIGNING_KEY";
 const ISSUER: &str = "API_KEY_ISSUER_SECRETS";
@@ -69,11 +69,7 @@ impl DevVars {
 
     /// The last value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let mut assignments = self.text.lines().filter_map(|line| line.split_once('='));
-        let (_, value) = assignments.rfind(|(key, _)| key.trim().trim_start_matches("export ") == name)?;
-        let value = value.trim();
-        let unquoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        Some(unquoted.unwrap_or(value))
+        dotenv::parse(&self.text).into_iter().rfind(|(found, _)| *found == name).map(|(_, value)| value)
     }
 }
 

@@ -3,8 +3,10 @@
 mod bench;
 mod build_edge;
 mod cargo_tool;
+mod check_config;
 mod dev;
 mod dev_vars;
+mod dotenv;
 mod exclusive;
 mod fingerprint;
 mod generate;
@@ -43,6 +45,8 @@ enum Command {
     Bench,
     /// Install what the other commands need.
     Setup,
+    /// Say all that is wrong with the Worker's configuration, before a deployment finds out.
+    CheckConfig(check_config::CheckConfigOptions),
     /// Write what is generated and committed: the edge's list of crawlers, from the npm package that keeps it.
     Generate(generate::GenerateOptions),
     /// Build the Worker into edge/build, its tools included (the build command of wrangler.toml).
@@ -54,6 +58,7 @@ async fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Dev(options) => dev::run(options).await,
         Command::Test(options) => test::run(options).await,
+        Command::CheckConfig(options) => check_config::run(&options),
         Command::Bench => bench::run().await,
         Command::Setup => until_interrupted(setup::run()).await,
         Command::Generate(options) => until_interrupted(generate::run(options)).await,

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::{
     build_edge,
     cargo_tool::CargoTool,
+    check_config,
     interrupt::Interrupt,
     pins,
     progress::{self, say},
@@ -66,6 +67,11 @@ async fn run_all(options: &TestOptions, results: &mut TestResults) -> Result<()>
         for (doing, log_name, command) in checks() {
             count(results, &progress::run(doing, log_name, command).await);
         }
+        let checked = check_config::top_level();
+        if checked.is_ok() {
+            say("✓ checking the Worker's configuration");
+        }
+        count(results, &checked);
         deny(options, results).await;
     } else {
         say("- a filter is given: only tests run, no checks");
