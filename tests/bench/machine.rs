@@ -40,3 +40,18 @@ pub(crate) fn processor_seconds(group: u32) -> f64 {
     // Linux counts in hundredths on all that we build for.
     ticks / 100.0
 }
+
+/// Bytes of memory that a process group has resident.
+pub(crate) fn resident_bytes(group: u32) -> u64 {
+    let mut pages = 0;
+    for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        if fields.get(2).and_then(|id| id.parse().ok()) == Some(group) {
+            // Behind the name the 22nd, in pages of 4 KiB on all that we build for.
+            pages += fields.get(21).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default();
+        }
+    }
+    pages * 4_096
+}

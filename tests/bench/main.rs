@@ -15,9 +15,10 @@ use anyhow::Result;
 #[tokio::main]
 async fn main() -> Result<()> {
     wrk::ensure().await?;
+    goblin_tests::http_client::choose_cryptography();
     let origin = canned::Origin::start().await?;
     println!("{}", machine::describe().await?);
-    println!("{}", edge::measure(&origin).await?);
+    edge::measure(&origin).await?;
     println!("{}", backend::measure(&origin).await?);
     Ok(())
 }

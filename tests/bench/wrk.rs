@@ -30,6 +30,8 @@ pub(crate) async fn ensure() -> Result<()> {
 pub(crate) enum Load {
     /// `POST /v1/chat/completions`
     Chat,
+    /// The same with a prompt of 200 KB.
+    LongChat,
     /// `GET /v1/models`
     Models,
 }
@@ -38,7 +40,7 @@ impl Load {
     /// Method and path.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Chat => "POST /v1/chat/completions",
+            Self::Chat | Self::LongChat => "POST /v1/chat/completions",
             Self::Models => "GET /v1/models",
         }
     }
@@ -80,11 +82,12 @@ pub(crate) async fn run(
         let _ = writeln!(lua, "wrk.headers['{name}'] = '{value}'");
         lua
     });
+    let post = |body: &str| {
+        format!("wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{body}]==]\n")
+    };
     let lua = match load {
-        Load::Chat => format!(
-            "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\nwrk.body = [==[{}]==]\n",
-            canned::REQUEST
-        ),
+        Load::Chat => post(canned::REQUEST),
+        Load::LongChat => post(&canned::request_of(200_000)),
         Load::Models => String::new(),
     };
     fs::write(&script, head + &lua)?;
