@@ -36,6 +36,7 @@ pub(crate) fn register(suite: &mut Suite) {
         what_nobody_can_answer_is_refused_with_the_reason,
         an_unknown_model_is_told_near_names,
         a_provider_that_is_down_is_left_out_until_it_is_back,
+        what_an_answer_says_of_providers_counts_for_the_next_plan,
         nobody_but_the_backend_says_who_is_down,
         a_catalogue_in_kv_counts_without_a_deployment,
         edge_and_backend_alone_make_plans_alike,
@@ -134,15 +135,19 @@ async fn alone(shared: &SharedStack) -> Backend {
     start_backend(&shared.stack.signing_key, Some(&shared.upstream.base_url()), None, options).await.unwrap()
 }
 
-/// Has the origin tell of its providers: to who asks, and in every answer to a chat request.
+/// Has the origin tell of its providers to who asks.
 fn tell(edge: &WatchedEdge, state: &str, signing_key: &str) {
-    let signature = sign_health(state, &signing_key.parse().unwrap(), client::now().as_secs());
-    let headers = HeaderMap::from_iter([
-        (HeaderName::from_static(GOBLIN_HEALTH), HeaderValue::from_str(state).unwrap()),
-        (HeaderName::from_static(GOBLIN_HEALTH_SIGNATURE), HeaderValue::from_str(&signature).unwrap()),
-    ]);
+    let headers = told(state, signing_key);
     let silent = OriginAnswer::Whole { status: StatusCode::NO_CONTENT, headers, body: "".into() };
     edge.origin.order("/internal/health", silent);
+}
+
+fn told(state: &str, signing_key: &str) -> HeaderMap {
+    let signature = sign_health(state, &signing_key.parse().unwrap(), client::now().as_secs());
+    HeaderMap::from_iter([
+        (HeaderName::from_static(GOBLIN_HEALTH), HeaderValue::from_str(state).unwrap()),
+        (HeaderName::from_static(GOBLIN_HEALTH_SIGNATURE), HeaderValue::from_str(&signature).unwrap()),
+    ])
 }
 
 /// Asks until plans are as expected; nothing says when an edge has heard of its backend's state.
@@ -178,6 +183,16 @@ async fn a_provider_that_is_down_is_left_out_until_it_is_back(shared: &SharedSta
     until(&edge, "the provider stays in the plan", |plan| plan == ["demo/goblin-demo"]).await;
     let asked = edge.origin.requests().into_iter().find(|request| request.uri == "/internal/health").unwrap();
     assert!(asked.header("x-goblin-edge-signature").is_some_and(|signature| signature.starts_with("v1;")));
+    edge.edge.terminate().await;
+}
+
+async fn what_an_answer_says_of_providers_counts_for_the_next_plan(shared: &SharedStack) {
+    let edge = WatchedEdge::start(&shared.sink, &[]).await.unwrap();
+    // Who asks for the state alone learns nothing here.
+    let headers = told("openai=();down, demo=()", &edge.signing_key);
+    edge.origin.order(CHAT, OriginAnswer::Whole { status: StatusCode::OK, headers, body: "{}".into() });
+    assert!(names(&plan(&edge, json!({"model": "smart"})).await)[0].starts_with("openai/"));
+    until(&edge, "the answer was not heeded", |plan| plan == ["demo/goblin-demo"]).await;
     edge.edge.terminate().await;
 }
 
