@@ -41,7 +41,7 @@ enum Command {
     Dev(dev::DevOptions),
     /// Check and test everything that this machine can, all set-up and builds included.
     Test(test::TestOptions),
-    /// Measure how fast the product is, as ratios within one run; release builds, about four minutes of load.
+    /// Measure how fast the product is, as ratios within one run; release builds, about fifteen minutes of load.
     Bench,
     /// Install what the other commands need.
     Setup,
