@@ -192,6 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn sdks_may_send_their_own_fields_to_every_endpoint() {
+        // As the two vendors' SDKs ask from a page.
+        let openai = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-retry-count";
+        let anthropic =
+            "anthropic-beta,anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key";
+        for (path, asked, methods) in [
+            ("/v1/messages", anthropic, "POST"),
+            ("/v1/messages?beta=true", anthropic, "POST"),
+            ("/v1/embeddings", openai, "POST"),
+            ("/openapi.json", "authorization", "GET, HEAD"),
+        ] {
+            let mut facts = facts("OPTIONS", &[PREFLIGHT[0], PREFLIGHT[1], ("access-control-request-headers", asked)]);
+            facts.url = format!("https://edge.example{path}");
+            let fields = names(&listed().preflight(&facts).unwrap().unwrap());
+            assert_eq!(fields[0], format!("access-control-allow-methods: {methods}"), "{path}");
+            assert_eq!(fields[2], format!("access-control-allow-headers: {asked}"), "{path}");
+        }
+    }
+
+    #[test]
     fn preflights_of_strangers_and_nonsense_are_refused() {
         let of = |name: &str, value: &str| {
             let mut facts = facts("OPTIONS", &PREFLIGHT);

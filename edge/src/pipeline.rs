@@ -15,6 +15,7 @@
 use std::rc::Rc;
 
 use goblin_shared::{
+    api::Api,
     error_body::{ClientError, ErrorCode},
     headers::GOBLIN_ROUTE_REASON,
     route::Planned,
@@ -42,12 +43,14 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
     let config = incoming.config();
     let recording = config.as_ref().as_ref().ok().map(EdgeConfig::recording);
     let identity = identify(&facts, platform::unix_millis(start), &platform::entropy(), recording);
+    // The shape of errors; that of a path which is nobody's is OpenAI's.
+    let api = Api::of_path(facts.path()).unwrap_or_default();
     let valid = match config.as_ref() {
         Ok(valid) => valid,
         Err(faults) => {
             console::error(&identity, &faults.to_string());
             let timing = timing(&identity, start).into_value();
-            let answer = Refusal::from(misconfigured()).to_answer(identity.request_id, timing);
+            let answer = Refusal::from(misconfigured()).to_answer(api, identity.request_id, timing);
             return Answer::own(&answer, &incoming).into_raw();
         }
     };
@@ -66,7 +69,7 @@ pub(crate) async fn answer(incoming: Incoming) -> platform::Answered {
         }
         Err(Stopped::Refused(refusal)) => {
             let timing = timing(&identity, start).into_value();
-            let mut answer = refusal.to_answer(identity.request_id, timing);
+            let mut answer = refusal.to_answer(api, identity.request_id, timing);
             answer.headers.append(&mut tale.fields);
             let answer = Answer::own(&answer, &incoming);
             // Where nothing is sent, what is told goes to the console anyway.
@@ -153,7 +156,10 @@ impl Way<'_> {
             let body = if self.facts.method == "HEAD" { "" } else { r#"{"status":"ok"}"# };
             return Ok(self.own(|timing| OwnAnswer::json(200, body.to_owned(), identity.request_id, timing)));
         }
-        let body = if endpoint.takes_body() { Some(self.route().await?) } else { None };
+        let body = match endpoint.api() {
+            Some(api) => Some(self.route(api).await?),
+            None => None,
+        };
         let (fetched, origin) = self.forward(body.as_ref()).await?;
         if fetched.head.refusal.is_some() {
             let authority = config.origins.all()[origin].authority();
@@ -172,7 +178,7 @@ impl Way<'_> {
     }
 
     /// Reads the body and makes a plan of it.
-    async fn route(&mut self) -> Result<Body, Stopped> {
+    async fn route(&mut self, api: Api) -> Result<Body, Stopped> {
         let Self { incoming, config, identity, .. } = *self;
         let begun = platform::now();
         let body = incoming.body(preflight::announced_length(&self.facts), config.body_limit).await;
@@ -186,7 +192,7 @@ impl Way<'_> {
             // Where the first cannot be reached, the next one's word counts: it is the one that will be asked.
             let mut pages = config.origins.order(self.facts.region);
             let health = pages.find_map(|(index, _)| book.view(index, config.health, now));
-            route::plan(&catalogue, body.bytes(), self.facts.region, health, identity.request_id)
+            route::plan(&catalogue, api, body.bytes(), self.facts.region, health, identity.request_id)
         })?;
         self.tale.first = planned.plan.entries().first().map(ToString::to_string);
         self.tale.planned = Some(planned);

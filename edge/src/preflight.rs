@@ -1,16 +1,21 @@
 //! What can be refused by the head of a request alone.
 
-use goblin_shared::error_body::{ClientError, ErrorCode};
+use goblin_shared::{
+    api::Api,
+    error_body::{ClientError, ErrorCode},
+};
 
 use crate::{facts::RequestFacts, refusal::Refusal};
 
 /// What the edge serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `POST /v1/chat/completions`
-    ChatCompletions,
+    /// A request with a body, which is planned.
+    Post(Api),
     /// `GET /v1/models`
     Models,
+    /// `GET /openapi.json`, the backend's description of its API.
+    OpenapiJson,
     /// `GET /healthz`, answered here.
     Healthz,
     /// `GET /readyz`, asked of the backend.
@@ -18,14 +23,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    const ALL: [Self; 4] = [Self::ChatCompletions, Self::Models, Self::Healthz, Self::Readyz];
+    /// Those without a body.
+    const GETS: [Self; 4] = [Self::Models, Self::OpenapiJson, Self::Healthz, Self::Readyz];
 
     /// Its path, which is also its route template.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Post(api) => api.path(),
             Self::Models => "/v1/models",
+            Self::OpenapiJson => "/openapi.json",
             Self::Healthz => "/healthz",
             Self::Readyz => "/readyz",
         }
@@ -34,7 +41,7 @@ impl Endpoint {
     /// The methods that it takes, as the field `allow` lists them.
     #[must_use]
     pub fn allow(self) -> &'static str {
-        if self.takes_body() { "POST" } else { "GET, HEAD" }
+        if self.api().is_some() { "POST" } else { "GET, HEAD" }
     }
 
     /// Whether it only tells of the service's health, and costs nothing that is worth guarding.
@@ -43,16 +50,20 @@ impl Endpoint {
         matches!(self, Self::Healthz | Self::Readyz)
     }
 
-    /// Whether requests carry a JSON body.
+    /// The API whose requests carry a JSON body, if it is one's.
     #[must_use]
-    pub fn takes_body(self) -> bool {
-        self == Self::ChatCompletions
+    pub fn api(self) -> Option<Api> {
+        match self {
+            Self::Post(api) => Some(api),
+            Self::Models | Self::OpenapiJson | Self::Healthz | Self::Readyz => None,
+        }
     }
 
     /// The endpoint of a path, whatever the method.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
+        let post = Api::of_path(path).map(Self::Post);
+        post.or_else(|| Self::GETS.into_iter().find(|endpoint| endpoint.path() == path))
     }
 }
 
@@ -68,7 +79,7 @@ pub fn check(facts: &RequestFacts, body_limit: usize) -> Result<Endpoint, Refusa
         let refusal = Refusal::from(ClientError::new(ErrorCode::MethodNotAllowed, message));
         return Err(refusal.with_field("allow", allow.to_owned()));
     }
-    if endpoint.takes_body() {
+    if endpoint.api().is_some() {
         check_body(facts, body_limit)?;
     }
     Ok(endpoint)
@@ -130,8 +141,12 @@ mod tests {
     #[test]
     fn known_paths_take_their_methods() {
         for (method, path, endpoint) in [
-            ("POST", "/v1/chat/completions", Endpoint::ChatCompletions),
+            ("POST", "/v1/chat/completions", Endpoint::Post(Api::ChatCompletions)),
+            ("POST", "/v1/messages?beta=true", Endpoint::Post(Api::Messages)),
+            ("POST", "/v1/embeddings", Endpoint::Post(Api::Embeddings)),
             ("GET", "/v1/models?x=1", Endpoint::Models),
+            ("GET", "/openapi.json", Endpoint::OpenapiJson),
+            ("HEAD", "/openapi.json", Endpoint::OpenapiJson),
             ("HEAD", "/healthz", Endpoint::Healthz),
             ("GET", "/readyz", Endpoint::Readyz),
         ] {
@@ -141,21 +156,44 @@ mod tests {
 
     #[test]
     fn other_paths_and_methods_are_refused() {
-        for path in ["/", "/v1/chat/completions/", "/V1/models", "/v1/models%2f", "/internal/health"] {
+        for path in [
+            "/",
+            "/v1/chat/completions/",
+            "/V1/models",
+            "/v1/models%2f",
+            "/internal/health",
+            "/v1/messages/batches",
+            "/v1/messages/count_tokens",
+            "/v1/openapi.json",
+        ] {
             assert_eq!(code(&facts("POST", path)), "not_found", "{path}");
         }
         let refusal = check(&facts("DELETE", "/v1/models"), 100).unwrap_err();
         assert_eq!((refusal.error.code.status(), refusal.fields), (405, vec![("allow", "GET, HEAD".to_owned())]));
-        assert_eq!(code(&facts("GET", "/v1/chat/completions")), "method_not_allowed");
+        for api in Api::ALL {
+            assert_eq!(code(&facts("GET", api.path())), "method_not_allowed", "{api:?}");
+        }
+        assert_eq!(code(&facts("POST", "/openapi.json")), "method_not_allowed");
+    }
+
+    #[test]
+    fn every_endpoint_is_found_by_its_path() {
+        let endpoints = Api::ALL.map(Endpoint::Post).into_iter().chain(Endpoint::GETS);
+        for endpoint in endpoints {
+            assert_eq!(Endpoint::of_path(endpoint.path()), Some(endpoint));
+            assert_eq!(endpoint.allow(), if endpoint.api().is_some() { "POST" } else { "GET, HEAD" });
+        }
     }
 
     #[test]
     fn bodies_are_json_within_the_limit() {
-        let chat = facts("POST", "/v1/chat/completions");
         for content_type in [None, Some("text/plain"), Some("application/jsonl"), Some("")] {
-            let facts = with(chat.clone(), "content-type", content_type);
-            assert_eq!(code(&facts), "unsupported_media_type", "{content_type:?}");
+            for api in Api::ALL {
+                let facts = with(facts("POST", api.path()), "content-type", content_type);
+                assert_eq!(code(&facts), "unsupported_media_type", "{api:?} {content_type:?}");
+            }
         }
+        let chat = facts("POST", "/v1/chat/completions");
         let encoded = with(chat.clone(), "content-encoding", Some("gzip"));
         assert_eq!(code(&encoded), "unsupported_media_type");
         let long = |length: &str| with(chat.clone(), "content-length", Some(length));

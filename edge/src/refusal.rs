@@ -1,6 +1,7 @@
 //! An answer that the edge gives itself, instead of the backend's.
 
 use goblin_shared::{
+    api::Api,
     error_body::ClientError,
     headers::{REQUEST_ID, RETRY_AFTER, SERVER_TIMING},
     request_id::RequestId,
@@ -64,10 +65,10 @@ impl Refusal {
         self
     }
 
-    /// As an answer.
+    /// As an answer to a request of `api`, whose shape it has.
     #[must_use]
-    pub fn to_answer(&self, request_id: RequestId, server_timing: String) -> OwnAnswer {
-        let body = self.error.to_json(request_id);
+    pub fn to_answer(&self, api: Api, request_id: RequestId, server_timing: String) -> OwnAnswer {
+        let body = self.error.to_json(api, request_id);
         let mut answer = OwnAnswer::json(self.error.code.status(), body, request_id, server_timing);
         answer.headers.extend(self.fields.iter().cloned());
         answer.headers.extend(self.error.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string())));
@@ -86,12 +87,17 @@ mod tests {
         let error = ClientError::new(ErrorCode::BackendUnreachable, "later").with_retry_after(5);
         let refusal = Refusal { cause: Some("secret host".into()), ..error.into() };
         let refusal = refusal.with_field("allow", "GET".into()).with_field("www-authenticate", "Bearer".into());
-        let answer = refusal.to_answer(RequestId::new(0, &[0; 10]), "edge;dur=1".into());
+        let answer = refusal.to_answer(Api::ChatCompletions, RequestId::new(0, &[0; 10]), "edge;dur=1".into());
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains(&("retry-after", "5".into())));
         assert!(answer.headers.contains(&("allow", "GET".into())));
         assert!(answer.headers.contains(&("www-authenticate", "Bearer".into())));
         assert!(answer.headers.contains(&("x-request-id", "00000000-0000-7000-8000-000000000000".into())));
         assert!(!answer.body.contains("secret host"));
+        assert!(answer.body.starts_with(r#"{"error":{"message":"later""#), "{}", answer.body);
+        let to_messages = refusal.to_answer(Api::Messages, RequestId::new(0, &[0; 10]), "edge;dur=1".into());
+        assert!(to_messages.body.starts_with(r#"{"type":"error","error":{"#), "{}", to_messages.body);
+        assert!(to_messages.body.contains(r#""type":"overloaded_error""#), "{}", to_messages.body);
+        assert_eq!(OwnAnswer { body: answer.body.clone(), ..to_messages }, answer, "nothing else differs");
     }
 }

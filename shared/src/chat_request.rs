@@ -1,7 +1,8 @@
-//! The facts of a chat request that routing needs, borrowed from its body.
+//! The facts of a request that routing needs, borrowed from its body.
 //!
 //! Edge and backend read a body with this one function, so that neither accepts what the other refuses. Everything
-//! else in the body is passed over, and stays as it is on its way to the provider.
+//! else in the body is passed over, and stays as it is on its way to the provider. Which members count depends on the
+//! API: what another vendor calls by a name means nothing here.
 
 mod estimate;
 mod scan;
@@ -10,10 +11,11 @@ mod tests;
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use self::scan::scan;
+use self::scan::{Content, scan};
 use crate::{
+    api::Api,
     catalogue::Capabilities,
     error_body::{ClientError, ErrorCode},
 };
@@ -24,23 +26,30 @@ const STICKY_BYTES: usize = 512;
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatFacts<'a> {
+    /// What was called, and so how the body is to be understood.
+    pub api: Api,
     /// The model asked for: a name of the catalogue, `provider/model`, or an alias.
     pub model: Cow<'a, str>,
     /// The answer is to be streamed.
     pub stream: bool,
-    /// The usage of a stream is to be told in its last chunk.
+    /// The usage of a stream is to be told in its last chunk; always so in Anthropic's streams.
     pub include_usage: bool,
-    /// How long the prompt is, about, in tokens: the rule stands in `chat_request/estimate.rs`.
+    /// How long the prompt is, about, in tokens: the rule stands in `chat_request/estimate.rs`. Of embeddings, all inputs
+    /// together.
     pub prompt_tokens: u32,
+    /// How much of it a model must take at once, in tokens: all of it, or of embeddings the longest input.
+    pub longest_input_tokens: u32,
     /// The longest answer that is wanted, in tokens: `max_completion_tokens`, or else `max_tokens`, where it is a whole
-    /// number.
+    /// number. Of messages always there; of embeddings never.
     pub output_tokens: Option<u32>,
     /// What the model must be able to do: to call tools where `tools` or `functions` has an element, to see where a
     /// part of a message is an image, to keep to a schema where that is the `response_format`, to reason where
-    /// `reasoning_effort` or `reasoning` asks for it.
+    /// `reasoning_effort` or `reasoning` asks for it. Of messages, the schema is in `output_config.format` or
+    /// `output_format`, and `thinking` that is `enabled` or `adaptive` asks for reasoning.
     pub needs: Capabilities,
     /// What tells the conversation from others: `conversation_id`, or else `prompt_cache_key`, or else `user`, where it
-    /// is a text of 1 to 512 bytes. As it is written in the body, escapes and all.
+    /// is a text of 1 to 512 bytes; of messages `metadata.user_id`, of embeddings `user`. As it is written in the body,
+    /// escapes and all.
     pub sticky: Option<&'a str>,
 }
 
@@ -52,8 +61,11 @@ struct Wire<'a> {
     stream: Option<bool>,
     #[serde(default)]
     stream_options: Option<Object<StreamOptions>>,
-    #[serde(default)]
-    messages: Option<AtLeastOne>,
+    /// Both are looked into by the scan; here only so that each is there once.
+    #[serde(default, rename = "messages")]
+    _messages: Option<IgnoredAny>,
+    #[serde(default, rename = "input")]
+    _input: Option<IgnoredAny>,
 }
 
 /// An `Option<Cow<str>>` would be copied; behind a newtype serde borrows it.
@@ -87,36 +99,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Whether a list has a first member; the members themselves are passed over.
-struct AtLeastOne(bool);
-
-impl<'de> Deserialize<'de> for AtLeastOne {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = AtLeastOne;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an array of messages")
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut any = false;
-                while list.next_element::<serde::de::IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(AtLeastOne(any))
-            }
-        }
-        deserializer.deserialize_seq(Visitor)
-    }
-}
-
 /// Reads the facts; the error is what the client is told.
 ///
-/// `depth` is the deepest nesting that is taken, see [`crate::limits::JSON_DEPTH`].
-pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
-    let scan = scan(body, depth).ok_or_else(|| {
+/// `depth` is the deepest nesting that is taken, see [`crate::limits::JSON_DEPTH`]; `api` is what was called.
+pub fn read(body: &[u8], depth: usize, api: Api) -> Result<ChatFacts<'_>, ClientError> {
+    let scan = scan(body, depth, api).ok_or_else(|| {
         let message = format!("The body is nested more than {depth} levels deep; flatten it.");
         ClientError::new(ErrorCode::InvalidJson, message)
     })?;
@@ -132,17 +119,35 @@ pub fn read(body: &[u8], depth: usize) -> Result<ChatFacts<'_>, ClientError> {
     let field = |param: &str, message: &str| ClientError::new(ErrorCode::InvalidField, message).with_param(param);
     let model = wire.model.map(|Text(model)| model).filter(|model| !model.is_empty());
     let model = model.ok_or_else(|| field("model", "Name a model in `model`; GET /v1/models lists them."))?;
-    if !wire.messages.is_some_and(|AtLeastOne(any)| any) {
-        return Err(field("messages", "`messages` must be an array with at least one message."));
+    let output_tokens = scan.max_completion_tokens.or(scan.max_tokens);
+    match api {
+        Api::ChatCompletions | Api::Messages if scan.content != Content::List => {
+            return Err(field("messages", "`messages` must be an array with at least one message."));
+        }
+        Api::Messages if output_tokens.is_none_or(|tokens| tokens == 0) => {
+            let message = "Say in `max_tokens` how long the answer may be, as a whole number of tokens from 1.";
+            return Err(field("max_tokens", message));
+        }
+        Api::Embeddings if scan.content == Content::Other => {
+            return Err(field("input", "`input` must be a text or an array, and not be empty."));
+        }
+        Api::Embeddings if wire.stream == Some(true) => {
+            return Err(field("stream", "Embeddings are not streamed; leave `stream` out."));
+        }
+        Api::ChatCompletions | Api::Messages | Api::Embeddings => {}
     }
     let sticky = [scan.conversation_id, scan.prompt_cache_key, scan.user];
     let sticky = sticky.into_iter().find(|key| (1..=STICKY_BYTES).contains(&key.len()));
+    let asks_usage = wire.stream_options.and_then(|Object(options)| options.include_usage).unwrap_or(false);
+    let prompt_tokens = scan.prompt.tokens();
     Ok(ChatFacts {
+        api,
         model,
         stream: wire.stream.unwrap_or(false),
-        include_usage: wire.stream_options.and_then(|Object(options)| options.include_usage).unwrap_or(false),
-        prompt_tokens: scan.prompt.tokens(),
-        output_tokens: scan.max_completion_tokens.or(scan.max_tokens),
+        include_usage: api == Api::Messages || asks_usage,
+        prompt_tokens,
+        longest_input_tokens: if api == Api::Embeddings { scan.longest_input.tokens() } else { prompt_tokens },
+        output_tokens,
         needs: scan.needs,
         sticky: sticky.and_then(|key| str::from_utf8(key).ok()),
     })

@@ -1,8 +1,8 @@
-//! The errors that clients see: one list of codes for both hops, and OpenAI's shape for all of them.
+//! The errors that clients see: one list of codes for both hops, in the shape of the API that was called.
 
 use serde::Serialize;
 
-use crate::request_id::RequestId;
+use crate::{api::Api, request_id::RequestId};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $status:literal $kind:literal $code:literal;)*) => {
@@ -26,7 +26,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $kind,)* }
             }
 
-            /// The member `code`: stable, for programs.
+            /// The member `code`: stable, for programs, the same in every shape.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
@@ -96,6 +96,26 @@ codes! {
     ProviderTimeout = 504 "server_error" "provider_timeout";
 }
 
+impl ErrorCode {
+    /// The member `type` in Anthropic's shape, by the status (<https://platform.claude.com/docs/en/api/errors>). Anthropic
+    /// has no 405, and says overloaded with 529, for which 503 stands here.
+    #[must_use]
+    pub const fn anthropic_kind(self) -> &'static str {
+        match self.status() {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 | 405 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 => "overloaded_error",
+            504 => "timeout_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        }
+    }
+}
+
 /// An error as a client gets it. Its message holds nothing internal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientError {
@@ -109,9 +129,15 @@ pub struct ClientError {
     pub retry_after: Option<u32>,
 }
 
+/// Both shapes: Anthropic's has a `type` and the request id outside of `error`, OpenAI's has neither there. The members
+/// that only one of the two has by its vendor are in both, so that programs find them whichever they speak.
 #[derive(Serialize)]
 struct Envelope<'a> {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
     error: Body<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -121,7 +147,8 @@ struct Body<'a> {
     kind: &'a str,
     code: &'a str,
     param: Option<&'a str>,
-    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl ClientError {
@@ -143,17 +170,21 @@ impl ClientError {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The body, in OpenAI's shape with the request id added.
+    /// The body in the shape of `api`: OpenAI's with the request id added, or Anthropic's with `code` and `param` added.
     #[must_use]
-    pub fn to_json(&self, request_id: RequestId) -> String {
+    pub fn to_json(&self, api: Api, request_id: RequestId) -> String {
+        let request_id = request_id.to_string();
+        let (is_anthropic, request_id) = (api == Api::Messages, Some(request_id.as_str()));
         let envelope = Envelope {
+            kind: is_anthropic.then_some("error"),
             error: Body {
                 message: &self.message,
-                kind: self.code.kind(),
+                kind: if is_anthropic { self.code.anthropic_kind() } else { self.code.kind() },
                 code: self.code.as_str(),
                 param: self.param.as_deref(),
-                request_id: request_id.to_string(),
+                request_id: request_id.filter(|_| !is_anthropic),
             },
+            request_id: request_id.filter(|_| is_anthropic),
         };
         serde_json::to_string(&envelope).unwrap_or_else(|_| unreachable!("strings always serialize"))
     }
@@ -164,12 +195,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shape_is_openais() {
+    fn the_shape_is_openais_but_for_messages() {
         let error = ClientError::new(ErrorCode::InvalidField, "`model` is missing").with_param("model");
         insta::assert_snapshot!(
-            error.to_json(RequestId::new(0, &[0; 10])),
+            error.to_json(Api::ChatCompletions, RequestId::new(0, &[0; 10])),
             @r#"{"error":{"message":"`model` is missing","type":"invalid_request_error","code":"invalid_field","param":"model","request_id":"00000000-0000-7000-8000-000000000000"}}"#
         );
+    }
+
+    #[test]
+    fn of_messages_it_is_anthropics() {
+        let error = ClientError::new(ErrorCode::InvalidField, "`model` is missing").with_param("model");
+        let [openai, embeddings, anthropic] = [Api::ChatCompletions, Api::Embeddings, Api::Messages]
+            .map(|api| error.to_json(api, RequestId::new(0, &[0; 10])));
+        assert_eq!(openai, embeddings);
+        insta::assert_snapshot!(
+            anthropic,
+            @r#"{"type":"error","error":{"message":"`model` is missing","type":"invalid_request_error","code":"invalid_field","param":"model"},"request_id":"00000000-0000-7000-8000-000000000000"}"#
+        );
+    }
+
+    #[test]
+    fn anthropics_types_follow_the_status() {
+        let lines: Vec<String> = ErrorCode::ALL
+            .iter()
+            .map(|code| format!("{} {} {}", code.status(), code.as_str(), code.anthropic_kind()))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
+        400 invalid_json invalid_request_error
+        400 invalid_field invalid_request_error
+        400 invalid_request invalid_request_error
+        400 context_length_exceeded invalid_request_error
+        401 invalid_api_key authentication_error
+        403 access_denied permission_error
+        403 bot_refused permission_error
+        403 challenge_required permission_error
+        403 challenge_failed permission_error
+        403 origin_not_allowed permission_error
+        403 edge_signature_invalid permission_error
+        404 not_found not_found_error
+        405 method_not_allowed not_found_error
+        413 body_too_large request_too_large
+        415 unsupported_media_type invalid_request_error
+        422 model_not_found invalid_request_error
+        429 rate_limit_exceeded rate_limit_error
+        500 internal_error api_error
+        500 misconfigured api_error
+        502 provider_failed api_error
+        502 backend_broke_off api_error
+        503 no_provider overloaded_error
+        503 provider_overloaded overloaded_error
+        503 overloaded overloaded_error
+        503 shutting_down overloaded_error
+        503 admission_unavailable overloaded_error
+        503 backend_unreachable overloaded_error
+        504 backend_timeout timeout_error
+        504 provider_timeout timeout_error
+        ");
     }
 
     #[test]

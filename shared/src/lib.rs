@@ -1,9 +1,10 @@
 //! What edge and backend must agree on: header names, trace context, API keys, catalogue, plan, signature, state of the
-//! providers, trace grants, rate limits, error shape, metrics.
+//! providers, trace grants, rate limits, the clients' APIs, their requests and error shapes, metrics.
 //!
 //! Nothing here performs I/O, reads a clock, draws randomness or looks at the environment: all of that is handed in.
 //! That keeps the crate the same natively and in WebAssembly, and every decision in it testable by value.
 
+pub mod api;
 pub mod api_key;
 pub mod baggage;
 pub mod catalogue;

@@ -47,9 +47,9 @@ pub struct Planned {
 pub struct InvalidPlan;
 
 impl Plan {
-    /// Plans a chat request: at most [`MOST_ENTRIES`] entries. The same arguments make the same plan. The error is what
-    /// the client is told.
-    pub fn for_chat(
+    /// Plans a request: at most [`MOST_ENTRIES`] entries, all of the kind that the request's API is for. The same
+    /// arguments make the same plan. The error is what the client is told.
+    pub fn for_request(
         catalogue: &Catalogue,
         facts: &ChatFacts<'_>,
         circumstances: &Circumstances<'_>,

@@ -4,6 +4,7 @@
 
 mod admission;
 mod answered;
+mod apis;
 mod browser;
 mod challenges;
 mod chatting;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     pages::register(&mut suite);
     browser::register(&mut suite);
     refusals::register(&mut suite);
+    apis::register(&mut suite);
     admission::register(&mut suite);
     challenges::register(&mut suite);
     signed_agents::register(&mut suite);

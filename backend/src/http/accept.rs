@@ -12,6 +12,7 @@ use axum::{
     response::Response,
 };
 use goblin_shared::{
+    api::Api,
     headers::{GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE},
     request_id::RequestId,
     server_timing::ServerTiming,
@@ -91,8 +92,10 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     };
     head.extensions.insert(RequestContext { request_id, admission, random_trace_id, late_failure });
     let is_head = head.method == Method::HEAD;
+    // The shape of errors; that of a path which is nobody's is OpenAI's.
+    let api = Api::of_path(head.uri.path()).unwrap_or_default();
     let response = next.run(Request::from_parts(head, body)).instrument(span.clone()).await;
-    let (mut response, code) = span.in_scope(|| errors::render(response, request_id));
+    let (mut response, code) = span.in_scope(|| errors::render(response, api, request_id));
     drop(span);
 
     let mut timing = ServerTiming::default();

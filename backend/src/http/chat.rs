@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use futures_util::Stream;
 use goblin_shared::{
+    api::Api,
     chat_request,
     error_body::{ClientError, ErrorCode},
     headers::GOBLIN_MODEL,
@@ -49,7 +50,7 @@ pub(super) async fn completions(
     let (head, body) = request.into_parts();
     check_head(&head.headers, service.body_limit)?;
     let body = read_body(body, service.body_limit).await?;
-    let facts = chat_request::read(&body, JSON_DEPTH)?;
+    let facts = chat_request::read(&body, JSON_DEPTH, Api::ChatCompletions)?;
     let planned = match &context.admission {
         Admission::Edge(edge) => edge.plan.clone(),
         Admission::Anybody | Admission::Refused(_) => None,
@@ -59,7 +60,7 @@ pub(super) async fn completions(
     } else {
         let health = service.chat.health();
         let circumstances = Circumstances { health: Some(&health), ..Circumstances::of(&context.request_id) };
-        Plan::for_chat(service.chat.catalogue(), &facts, &circumstances)?.plan
+        Plan::for_request(service.chat.catalogue(), &facts, &circumstances)?.plan
     };
     let usable = service.chat.usable(&plan);
     let dropped = plan.entries().len() - usable.len();
@@ -146,7 +147,7 @@ fn frames(
         // The status is long gone: an error event is how a client learns that this is not the end of the answer.
         failure.log();
         context.late_failure.report(failure.error.code);
-        yield Ok(sse::event(&failure.error.to_json(context.request_id)));
+        yield Ok(sse::event(&failure.error.to_json(Api::ChatCompletions, context.request_id)));
     }
 }
 

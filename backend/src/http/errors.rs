@@ -10,6 +10,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use goblin_shared::{
+    api::Api,
     error_body::{ClientError, ErrorCode},
     headers::RETRY_AFTER,
     request_id::RequestId,
@@ -126,8 +127,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Gives a failure its body and logs it; leaves other responses alone.
-pub(super) fn render(mut response: Response, request_id: RequestId) -> (Response, Option<ErrorCode>) {
+/// Gives a failure its body, in the shape of `api`, and logs it; leaves other responses alone.
+pub(super) fn render(mut response: Response, api: Api, request_id: RequestId) -> (Response, Option<ErrorCode>) {
     let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() else { return (response, None) };
     failure.log();
     let headers = response.headers_mut();
@@ -138,7 +139,7 @@ pub(super) fn render(mut response: Response, request_id: RequestId) -> (Response
     if let Some(seconds) = failure.error.retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
     }
-    *response.body_mut() = Body::from(failure.error.to_json(request_id));
+    *response.body_mut() = Body::from(failure.error.to_json(api, request_id));
     (response, Some(failure.error.code))
 }
 

@@ -20,7 +20,7 @@ pub(super) fn denied(rule: Rule) -> Refusal {
         _ => (
             ErrorCode::BotRefused,
             format!(
-                "Refused as a bot (`{name}`). Programs are served with an API key: send it as `Authorization: Bearer gob_…`."
+                "Refused as a bot (`{name}`). Programs are served with an API key: send it as `Authorization: Bearer gob_…` or `x-api-key: gob_…`."
             ),
         ),
     };
@@ -36,7 +36,8 @@ pub(super) fn unproven(why: &str) -> Refusal {
 
 /// The key was not issued here. Malformed and forged look alike.
 pub(super) fn invalid_api_key() -> Refusal {
-    let message = "The API key was not issued here; send a valid one as `Authorization: Bearer gob_…`.";
+    let message =
+        "The API key was not issued here; send a valid one as `Authorization: Bearer gob_…` or `x-api-key: gob_…`.";
     let refusal: Refusal = ClientError::new(ErrorCode::InvalidApiKey, message).into();
     refusal.with_field("www-authenticate", "Bearer error=\"invalid_token\"".to_owned())
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use goblin_shared::api_key::IssuerSecret;
+use goblin_shared::{api::Api, api_key::IssuerSecret};
 
 use super::*;
 use crate::config::EdgeConfig;
@@ -160,7 +160,7 @@ fn keyed(more: &[(&str, &str)]) -> RequestFacts {
 
 fn asked(config: &AdmitConfig, facts: &RequestFacts, fake: &Fake) -> (Result<Admitted, Refusal>, Record) {
     let mut record = Record::default();
-    let outcome = now(admit(config, facts, Endpoint::ChatCompletions, fake, &mut record));
+    let outcome = now(admit(config, facts, Endpoint::Post(Api::ChatCompletions), fake, &mut record));
     assert!(record.decision.is_some(), "every request is decided: {outcome:?}");
     (outcome, record)
 }
@@ -335,6 +335,23 @@ fn wanted_bots_that_cloudflare_vouches_for_are_served_unchallenged() {
     assert_eq!(refused(&config, &bot, &Fake::default()).2, "search_crawler");
     bot.network.verified_bot = Some("Search Engine Crawler".into());
     assert_eq!(verdict(&config, &bot, &Fake::default()), Verdict::VerifiedBot);
+}
+
+#[test]
+fn every_endpoint_but_health_is_guarded_alike() {
+    let config = config(&[]);
+    let endpoints = Api::ALL.map(Endpoint::Post).into_iter().chain([Endpoint::Models, Endpoint::OpenapiJson]);
+    for endpoint in endpoints {
+        let ask = |facts: &RequestFacts, fake: &Fake| {
+            now(admit(&config, facts, endpoint, fake, &mut Record::default())).map(|admitted| admitted.verdict)
+        };
+        let limited = Fake { address: Ok(false), ..Fake::default() };
+        assert_eq!(ask(&facts(&[]), &limited).unwrap_err().error.code.status(), 429, "{endpoint:?}");
+        let forged = facts(&[("x-api-key", "gob_x")]);
+        assert_eq!(ask(&forged, &Fake::default()).unwrap_err().error.code.status(), 401, "{endpoint:?}");
+        let key = key(1).replace("Bearer ", "");
+        assert!(ask(&facts(&[("x-api-key", &key)]), &Fake::default()).is_ok(), "{endpoint:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod spans;
 
 use std::fmt::Debug;
 
-use goblin_shared::trace_context::SpanId;
+use goblin_shared::{api::Api, trace_context::SpanId};
 use opentelemetry_proto::tonic::{
     collector::{
         logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
@@ -76,7 +76,7 @@ fn record<'a>(identity: &'a Identity, attempts: &'a [Forwarded<'a>]) -> RequestR
         sampled: true,
         method: "POST",
         scheme: "https",
-        endpoint: Some(Endpoint::ChatCompletions),
+        endpoint: Some(Endpoint::Post(Api::ChatCompletions)),
         server: Interval { start: START, end: START + 10.0 },
         overhead_ms: 2.0,
         status: 200,

@@ -1,8 +1,12 @@
 //! Names that stand for a choice of models.
 
+use super::model::Kind;
+
 /// What a name that is no model's stands for. Models are named by their places in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
+    /// That of all its models.
+    pub(crate) kind: Kind,
     pub(crate) strategy: Strategy,
     /// Never empty, each model once.
     pub(crate) targets: Vec<Choice>,
@@ -64,6 +68,18 @@ impl Strategy {
 }
 
 impl Alias {
+    /// All models that it can mean, by their places in the catalogue.
+    pub(super) fn models(&self) -> impl Iterator<Item = usize> {
+        let canary = self.canary.map(|canary| canary.model);
+        self.targets.iter().map(|choice| choice.model).chain(self.fallbacks.iter().copied()).chain(canary)
+    }
+
+    /// What its models make; an alias mixes no kinds.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// How its targets are ordered.
     #[must_use]
     pub fn strategy(&self) -> Strategy {

@@ -9,7 +9,7 @@ use super::{
     Catalogue, InvalidCatalogue, Provider,
     alias::{Alias, Canary, Choice, Strategy},
     faults::Faults,
-    model::{self, Model, Price},
+    model::{self, Kind, Model, Price},
     target::{Target, is_model_name, is_provider_key},
     words::{CAPABILITIES, Capabilities, REGIONS, Regions},
 };
@@ -76,12 +76,33 @@ fn read_provider(catalogue: &mut Catalogue, key: &str, entry: &Value, faults: &m
 }
 
 fn read_model(catalogue: &mut Catalogue, entry: &Value, faults: &mut Faults) {
-    const MEMBERS: [&str; 8] =
-        ["provider", "name", "context_window", "max_output_tokens", "capabilities", "regions", "quality", "prices"];
+    // Vectors have no length in tokens and call no tools: what an embedding model cannot have comes last.
+    const MEMBERS: [&str; 9] = [
+        "provider",
+        "name",
+        "kind",
+        "context_window",
+        "regions",
+        "quality",
+        "prices",
+        "max_output_tokens",
+        "capabilities",
+    ];
+    const OF_EMBEDDINGS: usize = 7;
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let target = Target { provider: text("provider"), model: text("name") };
     faults.subject(&["model `", &target.provider, "/", &target.model, "`"]);
-    let Some(entry) = faults.object(entry, &MEMBERS) else { return };
+    let kind = match entry.get("kind") {
+        None => Some(Kind::Chat),
+        Some(kind) => kind.as_str().and_then(Kind::of_name),
+    };
+    if kind.is_none() {
+        faults.add(&["`kind` must be chat or embedding"]);
+    }
+    let kind = kind.unwrap_or_default();
+    let is_chat = kind == Kind::Chat;
+    let members = if is_chat { &MEMBERS[..] } else { &MEMBERS[..OF_EMBEDDINGS] };
+    let Some(entry) = faults.object(entry, members) else { return };
     if !is_model_name(&target.model) {
         faults.add(&["`name`: ", NAME_RULE]);
     }
@@ -92,34 +113,38 @@ fn read_model(catalogue: &mut Catalogue, entry: &Value, faults: &mut Faults) {
         faults.add(&["listed twice"]);
     }
     let context_window = faults.number(entry, "context_window", None, 1, u32::MAX);
-    let max_output_tokens = faults.number(entry, "max_output_tokens", None, 1, u32::MAX);
+    let max_output_tokens = if is_chat { faults.number(entry, "max_output_tokens", None, 1, u32::MAX) } else { 0 };
     if max_output_tokens > context_window {
         faults.add(&["`max_output_tokens` is more than `context_window`"]);
     }
     let model = Model {
         provider: target.provider.clone(),
         name: target.model.clone(),
+        kind,
         context_window,
         max_output_tokens,
         capabilities: Capabilities::from_bits(faults.words(entry, "capabilities", &CAPABILITIES)),
         regions: Regions::from_bits(faults.words(entry, "regions", &REGIONS)),
         quality: faults.percent(entry, "quality", Some(0), 0, 100),
-        prices: read_prices(entry, faults),
+        prices: read_prices(entry, is_chat, faults),
     };
     catalogue.targets.push(target);
     catalogue.models.push(model);
 }
 
-fn read_prices(entry: &Map<String, Value>, faults: &mut Faults) -> Vec<Price> {
+fn read_prices(entry: &Map<String, Value>, is_chat: bool, faults: &mut Faults) -> Vec<Price> {
+    const MEMBERS: [&str; 4] = ["from", "input", "cached_input", "output"];
+    const OF_EMBEDDINGS: usize = 2;
+    let members = if is_chat { &MEMBERS[..] } else { &MEMBERS[..OF_EMBEDDINGS] };
     let mut prices: Vec<Price> = Vec::new();
     for entry in faults.list(entry, "prices", PRICES) {
-        let Some(entry) = faults.object(entry, &["from", "input", "cached_input", "output"]) else { continue };
+        let Some(entry) = faults.object(entry, members) else { continue };
         let from = model::days(faults.text(entry, "from")).unwrap_or_else(|| {
             faults.add(&["`from` of a price must be a date such as 2026-01-31, from 1970 on"]);
             0
         });
         let input = faults.number(entry, "input", None, 0, u32::MAX);
-        let output = faults.number(entry, "output", None, 0, u32::MAX);
+        let output = if is_chat { faults.number(entry, "output", None, 0, u32::MAX) } else { 0 };
         let cached = faults.number(entry, "cached_input", Some(input), 0, u32::MAX);
         if cached > input {
             faults.add(&["`cached_input` is more than `input`"]);
@@ -140,7 +165,13 @@ fn read_alias(catalogue: &mut Catalogue, name: &str, entry: &Value, faults: &mut
     if catalogue.targets.iter().any(|target| target.model == name || target.is(name)) {
         faults.add(&["a model has this name"]);
     }
-    let mut alias = Alias { strategy: Strategy::Weighted, targets: Vec::new(), fallbacks: Vec::new(), canary: None };
+    let mut alias = Alias {
+        kind: Kind::Chat,
+        strategy: Strategy::Weighted,
+        targets: Vec::new(),
+        fallbacks: Vec::new(),
+        canary: None,
+    };
     // A bare `provider/model` is the whole of an alias with one target.
     if let Value::String(target) = entry {
         let target = known(catalogue, target, faults);
@@ -148,6 +179,7 @@ fn read_alias(catalogue: &mut Catalogue, name: &str, entry: &Value, faults: &mut
     } else if let Some(entry) = faults.object(entry, &["strategy", "targets", "fallbacks", "canary"]) {
         read_choices(&mut alias, catalogue, entry, faults);
     }
+    check_kind(&mut alias, catalogue, faults);
     catalogue.aliases.insert(name.to_owned(), alias);
 }
 
@@ -192,6 +224,22 @@ fn read_choices(alias: &mut Alias, catalogue: &Catalogue, entry: &Map<String, Va
         }
         alias.canary = Some(Canary { model, percent });
     }
+}
+
+/// One kind for all, and of embedding models one name: vectors of different models cannot be compared with each other, so
+/// that a fallback to another model would spoil what a client has stored.
+fn check_kind(alias: &mut Alias, catalogue: &Catalogue, faults: &mut Faults) {
+    let Some(first) = alias.models().next() else { return };
+    let all = |same: &dyn Fn(&Model, &Model) -> bool| {
+        alias.models().all(|model| same(&catalogue.models[model], &catalogue.models[first]))
+    };
+    let kind = catalogue.models[first].kind;
+    if !all(&|one, other| one.kind == other.kind) {
+        faults.add(&["chat and embedding models cannot stand for each other"]);
+    } else if kind == Kind::Embedding && !all(&|one, other| one.name == other.name) {
+        faults.add(&["vectors of different embedding models cannot be compared; name one model of several providers"]);
+    }
+    alias.kind = kind;
 }
 
 /// The place of the model with this whole name.

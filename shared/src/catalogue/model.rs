@@ -2,6 +2,33 @@
 
 use super::words::{Capabilities, Regions};
 
+/// What a model makes, and so which requests it can answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Messages: `chat`.
+    #[default]
+    Chat,
+    /// Vectors of texts: `embedding`.
+    Embedding,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Chat, Self::Embedding];
+
+    /// As the catalogue spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+        }
+    }
+
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// A model of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
@@ -9,9 +36,11 @@ pub struct Model {
     pub provider: String,
     /// What clients call it, and the provider too unless the backend's configuration maps it.
     pub name: String,
-    /// Prompt and answer together, in tokens.
+    /// What it makes.
+    pub kind: Kind,
+    /// Prompt and answer together, in tokens; of an embedding model one text.
     pub context_window: u32,
-    /// Longest answer in tokens.
+    /// Longest answer in tokens; 0 of an embedding model, whose answers have none.
     pub max_output_tokens: u32,
     /// What it can do.
     pub capabilities: Capabilities,
@@ -33,7 +62,7 @@ pub struct Price {
     pub input: u32,
     /// Of what the provider remembers of the prompt, where that is cheaper.
     pub cached_input: Option<u32>,
-    /// Of the answer.
+    /// Of the answer; 0 of an embedding model.
     pub output: u32,
 }
 

@@ -10,17 +10,31 @@ fn the_built_in_catalogue_is_valid() {
     assert_eq!(resolved("openai/gpt-4o-mini"), ["openai/gpt-4o-mini"]);
     assert_eq!(
         resolved("cheap"),
-        ["openai/gpt-4o-mini", "openai/gpt-4.1-mini", "openai/gpt-6-luna", "demo/goblin-demo"]
+        [
+            "openai/gpt-4o-mini",
+            "openai/gpt-4.1-mini",
+            "openai/gpt-6-luna",
+            "gemini/gemini-2.5-flash-lite",
+            "anthropic/claude-haiku-5-5",
+            "demo/goblin-demo"
+        ]
     );
+    assert_eq!(resolved("embed"), ["openai/text-embedding-3-small"]);
     assert!(resolved("demo/gpt-4o-mini").is_empty());
     assert!(resolved("").is_empty());
-    assert!(catalogue.aliases().map(|(name, _)| name).eq(["auto", "cheap", "fast", "smart"]));
+    assert!(catalogue.aliases().map(|(name, _)| name).eq(["auto", "cheap", "embed", "fast", "smart"]));
     for model in catalogue.models() {
         let [target] = catalogue.resolve(&format!("{}/{}", model.provider, model.name))[..] else {
             panic!("{model:?}")
         };
         assert_eq!(catalogue.model(target), Some(model));
         assert!(model.price(20_781).is_some(), "{model:?}");
+    }
+    // No plan leaves out what a chat's alias ends with: the demo, where all else fails.
+    for (name, alias) in catalogue.aliases().filter(|(_, alias)| alias.kind() == Kind::Chat) {
+        let resolved = resolved(name);
+        assert!(resolved.len() <= crate::route::MOST_ENTRIES, "{name}: {resolved:?}");
+        assert_eq!(resolved.last().map(String::as_str), Some("demo/goblin-demo"), "{name} {:?}", alias.strategy());
     }
 }
 
@@ -145,6 +159,52 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
+fn embedding_models_have_no_answers_length_and_mix_with_nothing() {
+    let json = |aliases: &str| {
+        format!(
+            r#"{{"version":"1","providers":{{"p":{{"title":""}},"q":{{"title":""}}}},"models":[
+            {{"provider":"p","name":"chat","kind":"chat","context_window":9,"max_output_tokens":1}},
+            {{"provider":"p","name":"e","kind":"embedding","context_window":9,"prices":[{{"from":"2026-01-01","input":2}}]}},
+            {{"provider":"q","name":"e","kind":"embedding","context_window":9}},
+            {{"provider":"q","name":"f","kind":"embedding","context_window":9}}],"aliases":{{{aliases}}}}}"#
+        )
+    };
+    let target = |name: &str| format!(r#""strategy":"quality","targets":[{{"model":"{name}"}}]"#);
+    let catalogue = Catalogue::parse(&json(&format!(r#""a":{{{},"fallbacks":["q/e"]}},"b":"p/chat""#, target("p/e"))));
+    let catalogue = catalogue.unwrap();
+    let kinds: Vec<Kind> = catalogue.models().iter().map(|model| model.kind).collect();
+    assert_eq!(kinds, [Kind::Chat, Kind::Embedding, Kind::Embedding, Kind::Embedding]);
+    assert_eq!(catalogue.models()[1].max_output_tokens, 0);
+    assert_eq!(catalogue.models()[1].price(20_781).map(|price| (price.input, price.output)), Some((2, 0)));
+    assert_eq!(catalogue.aliases().map(|(_, alias)| alias.kind()).collect::<Vec<_>>(), [Kind::Embedding, Kind::Chat]);
+    let mixed = format!(
+        r#""a":{{{},"fallbacks":["p/chat"]}},"b":{{{},"fallbacks":["q/f"]}},"c":{{{},"canary":{{"model":"p/e","percent":1}}}}"#,
+        target("p/e"),
+        target("p/e"),
+        target("p/chat"),
+    );
+    insta::assert_snapshot!(Catalogue::parse(&json(&mixed)).unwrap_err(), @"
+    the catalogue is not valid:
+      alias `a`: chat and embedding models cannot stand for each other
+      alias `b`: vectors of different embedding models cannot be compared; name one model of several providers
+      alias `c`: chat and embedding models cannot stand for each other
+    ");
+    let wrong = r#"{"version":"1","providers":{"p":{"title":""}},"models":[
+        {"provider":"p","name":"a","kind":"image","context_window":9,"max_output_tokens":1},
+        {"provider":"p","name":"b","kind":7,"context_window":9,"max_output_tokens":1},
+        {"provider":"p","name":"c","kind":"embedding","context_window":9,"max_output_tokens":1,"capabilities":["tools"],
+         "prices":[{"from":"2026-01-01","input":2,"output":1}]}]}"#;
+    insta::assert_snapshot!(Catalogue::parse(wrong).unwrap_err(), @"
+    the catalogue is not valid:
+      model `p/a`: `kind` must be chat or embedding
+      model `p/b`: `kind` must be chat or embedding
+      model `p/c`: unknown field `max_output_tokens`, known are provider, name, kind, context_window, regions, quality, prices
+      model `p/c`: unknown field `capabilities`, known are provider, name, kind, context_window, regions, quality, prices
+      model `p/c`: unknown field `output`, known are from, input
+    ");
+}
+
+#[test]
 fn sizes_are_bounded() {
     let repeated = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(",");
     let models = |count| {
@@ -201,7 +261,7 @@ fn wrong_types_and_misspelt_names_are_faults_among_others() {
       catalogue: `version`: use 1 to 64 printable ASCII characters without spaces
       provider `p`: unknown field `url`, known are title
       provider `q`: must be an object with title
-      model `/`: must be an object with provider, name, context_window, max_output_tokens, capabilities, regions, quality, prices
+      model `/`: must be an object with provider, name, kind, context_window, regions, quality, prices, max_output_tokens, capabilities
       model `p/m`: `context_window` must be a whole number from 1 to 4294967295
       model `p/m`: `max_output_tokens` must be a whole number from 1 to 4294967295
       model `p/m`: `capabilities` must be a list

@@ -2,8 +2,9 @@
 //!
 //! An ASCII byte counts as a quarter of a token and another byte of UTF-8 as a third, so that a Cyrillic letter is two
 //! thirds and a Chinese character a whole token. Four tokens are added for each message, for its role and borders.
-//! Counted are the texts of `messages`, `system`, `tools` and `response_format`, of the latter two the names as well.
-//! Media count a fixed number instead of their bytes.
+//! Counted are the texts of `messages`, `system`, `tools` and `response_format`, of the latter two the names as well; of
+//! Anthropic's messages those of `output_config` and `output_format` too. Media count a fixed number instead of their
+//! bytes. Of embeddings, the texts of `input` are counted, and each of its numbers, which are tokens already.
 
 /// What a quarter and a third of a token are whole multiples of.
 const PARTS: u64 = 12;
@@ -15,7 +16,7 @@ const MEDIA: u64 = 1_000;
 const MESSAGE: u64 = 4;
 
 /// A sum of tokens, in twelfths.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Estimate(u64);
 
 impl Estimate {
@@ -32,7 +33,12 @@ impl Estimate {
         self.0 += MESSAGE * PARTS;
     }
 
-    pub(super) fn tokens(&self) -> u32 {
+    /// One that the client has counted itself.
+    pub(super) fn token(&mut self) {
+        self.0 += PARTS;
+    }
+
+    pub(super) fn tokens(self) -> u32 {
         u32::try_from(self.0.div_ceil(PARTS)).unwrap_or(u32::MAX)
     }
 }
@@ -53,9 +59,16 @@ pub(super) fn media(kind: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether a member of this name holds media in base64.
-pub(super) fn holds_media(name: &[u8]) -> bool {
-    name == b"data" || name == b"file_data"
+/// How much of a text shows whether it is base64: no language goes so long without a space or a mark.
+const BASE64_BYTES: usize = 128;
+
+/// Whether a member of this name holds media, or a signature, in base64. Of Anthropic's documents, `data` may be plain
+/// text as well.
+pub(super) fn is_base64(name: &[u8], text: &[u8]) -> bool {
+    let start = &text[..text.len().min(BASE64_BYTES)];
+    // Encoders may escape slashes and break lines; in JSON that shows as backslashes and letters.
+    matches!(name, b"data" | b"file_data" | b"signature")
+        && start.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\\".contains(byte))
 }
 
 #[cfg(test)]
@@ -81,6 +94,19 @@ mod tests {
             ("🦀🦀🦀", 4),
         ] {
             assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_is_told_from_plain_text_by_name_and_letters() {
+        for text in ["iVBORw0KGgo=", "iVBO\\/w0K\\nGgo", "a-b_c", ""] {
+            assert!(is_base64(b"data", text.as_bytes()), "{text}");
+            assert!(!is_base64(b"text", text.as_bytes()), "{text}");
+        }
+        let long = format!("{} and so on", "A".repeat(BASE64_BYTES));
+        assert!(is_base64(b"signature", long.as_bytes()));
+        for text in ["Once upon a time", "Привет", "a,b"] {
+            assert!(!is_base64(b"data", text.as_bytes()), "{text}");
         }
     }
 

@@ -7,7 +7,7 @@
 use memchr::memchr2;
 
 use super::estimate::{self, Estimate};
-use crate::catalogue::Capabilities;
+use crate::{api::Api, catalogue::Capabilities};
 
 /// Deepest nesting that can be walked, whatever the caller allows.
 const LEVELS: usize = 127;
@@ -17,10 +17,26 @@ const ARRAY: u8 = 1;
 /// The container is `messages`, a message, its `content`, a part of that, or the `content` of such a part and so on.
 const CONTENT: u8 = 1 << 1;
 
+/// What the member holds that a request is about: `messages`, or of embeddings `input`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Nothing that could be one.
+    #[default]
+    Other,
+    /// A text that is not empty.
+    Text,
+    /// A list with at least one element, whatever that is.
+    List,
+}
+
 /// What a walk finds.
 #[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
+    pub(super) content: Content,
     pub(super) prompt: Estimate,
+    /// Of embeddings: the longest input, and the one of tokens that is being counted.
+    pub(super) longest_input: Estimate,
+    input: Estimate,
     pub(super) needs: Capabilities,
     pub(super) max_completion_tokens: Option<u32>,
     pub(super) max_tokens: Option<u32>,
@@ -43,28 +59,46 @@ enum Member {
     ConversationId,
     PromptCacheKey,
     User,
+    // Of Anthropic's messages alone.
+    OutputConfig,
+    Thinking,
+    Metadata,
+    // Of embeddings alone.
+    Input,
 }
 
 impl Member {
-    fn of_name(name: &[u8]) -> Self {
-        match name {
-            b"messages" => Self::Messages,
-            b"system" => Self::System,
-            b"tools" | b"functions" => Self::Tools,
-            b"response_format" => Self::ResponseFormat,
-            b"reasoning" | b"reasoning_effort" => Self::Reasoning,
-            b"max_completion_tokens" => Self::MaxCompletionTokens,
-            b"max_tokens" => Self::MaxTokens,
-            b"conversation_id" => Self::ConversationId,
-            b"prompt_cache_key" => Self::PromptCacheKey,
-            b"user" => Self::User,
+    fn of_name(api: Api, name: &[u8]) -> Self {
+        match (api, name) {
+            (Api::Embeddings, b"input") => Self::Input,
+            (Api::ChatCompletions | Api::Embeddings, b"user") => Self::User,
+            (Api::Embeddings, _) => Self::Other,
+            (_, b"messages") => Self::Messages,
+            (_, b"system") => Self::System,
+            (_, b"tools") | (Api::ChatCompletions, b"functions") => Self::Tools,
+            (_, b"max_tokens") => Self::MaxTokens,
+            (Api::Messages, b"output_format") | (Api::ChatCompletions, b"response_format") => Self::ResponseFormat,
+            (Api::Messages, b"output_config") => Self::OutputConfig,
+            (Api::Messages, b"thinking") => Self::Thinking,
+            (Api::Messages, b"metadata") => Self::Metadata,
+            (Api::ChatCompletions, b"reasoning" | b"reasoning_effort") => Self::Reasoning,
+            (Api::ChatCompletions, b"max_completion_tokens") => Self::MaxCompletionTokens,
+            (Api::ChatCompletions, b"conversation_id") => Self::ConversationId,
+            (Api::ChatCompletions, b"prompt_cache_key") => Self::PromptCacheKey,
             _ => Self::Other,
         }
+    }
+
+    /// Whether this is what the request is about.
+    fn is_content(self) -> bool {
+        matches!(self, Self::Messages | Self::Input)
     }
 }
 
 /// Where a walk is.
 struct Place<'a> {
+    /// What was called.
+    api: Api,
     /// Containers around it; the body itself is the first.
     level: usize,
     /// What each of them is.
@@ -73,6 +107,8 @@ struct Place<'a> {
     member: Member,
     /// The last name that was read.
     name: &'a [u8],
+    /// The last one at the second level: in what member of `member` it is.
+    second_name: &'a [u8],
     /// What comes next is the value of that name.
     is_value: bool,
 }
@@ -85,13 +121,30 @@ impl Place<'_> {
     fn is_array(&self) -> bool {
         self.container() & ARRAY != 0
     }
+
+    /// Whether it is right in the format of the answer.
+    fn is_format(&self) -> bool {
+        match self.member {
+            Member::ResponseFormat => self.level == 2,
+            Member::OutputConfig => self.level == 3 && self.second_name == b"format",
+            _ => false,
+        }
+    }
 }
 
 /// Walks over the body. None if it is nested deeper than `depth`, which counts brackets outside strings and is exact
 /// for valid JSON.
-pub(super) fn scan(body: &[u8], depth: usize) -> Option<Scan<'_>> {
+pub(super) fn scan(body: &[u8], depth: usize, api: Api) -> Option<Scan<'_>> {
     let mut scan = Scan::default();
-    let mut place = Place { level: 0, containers: [0; LEVELS + 1], member: Member::Other, name: b"", is_value: false };
+    let mut place = Place {
+        api,
+        level: 0,
+        containers: [0; LEVELS + 1],
+        member: Member::Other,
+        name: b"",
+        second_name: b"",
+        is_value: false,
+    };
     let mut at = 0;
     while let Some(&byte) = body.get(at) {
         at += 1;
@@ -143,8 +196,13 @@ impl<'a> Scan<'a> {
     fn name(&mut self, place: &mut Place<'a>, name: &'a [u8]) {
         place.name = name;
         if place.level == 1 {
-            place.member = Member::of_name(name);
-        } else if matches!(place.member, Member::Tools | Member::ResponseFormat) {
+            place.member = Member::of_name(place.api, name);
+            return;
+        }
+        if place.level == 2 {
+            place.second_name = name;
+        }
+        if matches!(place.member, Member::Tools | Member::ResponseFormat | Member::OutputConfig) {
             self.prompt.text(name);
         }
     }
@@ -164,21 +222,39 @@ impl<'a> Scan<'a> {
         if place.level == 2 && !is_array && place.member == Member::Reasoning {
             self.needs = self.needs.with(Capabilities::REASONING);
         }
-        if place.level == 3 && is_content {
-            self.prompt.message();
+        if place.level == 3 {
+            if is_content {
+                self.prompt.message();
+            }
+            self.input = Estimate::default();
         }
     }
 
     fn string(&mut self, place: &Place<'_>, text: &'a [u8]) {
         self.element(place);
+        if place.level == 1 && place.member.is_content() && !text.is_empty() {
+            self.content = Content::Text;
+        }
         match place.member {
             Member::Messages => self.content(place, text),
             Member::System | Member::Tools => self.prompt.text(text),
-            Member::ResponseFormat => {
-                if place.level == 2 && place.name == b"type" && text == b"json_schema" {
+            Member::ResponseFormat | Member::OutputConfig => {
+                if place.is_format() && place.name == b"type" && text == b"json_schema" {
                     self.needs = self.needs.with(Capabilities::JSON_SCHEMA);
                 }
                 self.prompt.text(text);
+            }
+            Member::Thinking
+                if place.level == 2 && place.name == b"type" && matches!(text, b"enabled" | b"adaptive") =>
+            {
+                self.needs = self.needs.with(Capabilities::REASONING);
+            }
+            Member::Metadata if place.level == 2 && place.name == b"user_id" => self.user = text,
+            Member::Input => {
+                let mut input = Estimate::default();
+                input.text(text);
+                self.prompt.text(text);
+                self.longest_input = self.longest_input.max(input);
             }
             Member::Reasoning if place.level == 1 && text != b"none" => {
                 self.needs = self.needs.with(Capabilities::REASONING);
@@ -202,7 +278,7 @@ impl<'a> Scan<'a> {
             if is_image {
                 self.needs = self.needs.with(Capabilities::VISION);
             }
-        } else if !text.starts_with(b"data:") && !estimate::holds_media(name) {
+        } else if !text.starts_with(b"data:") && !estimate::is_base64(name, text) {
             self.prompt.text(text);
         }
     }
@@ -216,12 +292,22 @@ impl<'a> Scan<'a> {
                 _ => {}
             }
         }
+        if place.member == Member::Input && place.level > 1 {
+            self.prompt.token();
+            self.input.token();
+            self.longest_input = self.longest_input.max(self.input);
+        }
     }
 
-    /// An element of a list of tools is a tool, whatever it is.
+    /// An element of a list of tools is a tool, whatever it is, and one of messages a message.
     fn element(&mut self, place: &Place<'_>) {
-        if place.level == 2 && place.member == Member::Tools && place.is_array() {
+        if place.level != 2 || !place.is_array() {
+            return;
+        }
+        if place.member == Member::Tools {
             self.needs = self.needs.with(Capabilities::TOOLS);
+        } else if place.member.is_content() {
+            self.content = Content::List;
         }
     }
 }

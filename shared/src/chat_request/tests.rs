@@ -1,16 +1,19 @@
+mod embeddings;
+mod messages;
+
 use proptest::prelude::*;
 
 use super::*;
 
 fn code(body: &str) -> (&'static str, Option<String>) {
-    let error = read(body.as_bytes(), 64).unwrap_err();
+    let error = read(body.as_bytes(), 64, Api::ChatCompletions).unwrap_err();
     (error.code.as_str(), error.param)
 }
 
 #[test]
 fn facts_are_borrowed_from_the_body() {
     let body = r#"{"model":"goblin-demo","messages":[{"role":"user","content":"hi"}],"stream":true,"x":{"y":[]}}"#;
-    let facts = read(body.as_bytes(), 64).unwrap();
+    let facts = read(body.as_bytes(), 64, Api::ChatCompletions).unwrap();
     assert!(matches!(facts.model, Cow::Borrowed("goblin-demo")));
     assert!(facts.stream && !facts.include_usage);
 }
@@ -37,7 +40,7 @@ fn wrong_types_and_broken_json_are_told_apart() {
 
 #[test]
 fn messages_never_repeat_the_body() {
-    let error = read(br#"{"model":"m","messages":"my secret prompt"}"#, 64).unwrap_err();
+    let error = read(br#"{"model":"m","messages":"my secret prompt"}"#, 64, Api::ChatCompletions).unwrap_err();
     assert!(!error.message.contains("secret"), "{}", error.message);
 }
 
@@ -46,14 +49,14 @@ fn depth_is_exact_and_brackets_in_strings_do_not_count() {
     let nested = |levels: usize| {
         format!(r#"{{"model":"m","messages":[{{}}],"x":{}"[\"]["{}}}"#, "[".repeat(levels), "]".repeat(levels))
     };
-    assert!(read(nested(63).as_bytes(), 64).is_ok());
+    assert!(read(nested(63).as_bytes(), 64, Api::ChatCompletions).is_ok());
     assert_eq!(code(&nested(64)).0, "invalid_json");
     assert_eq!(code(&"[".repeat(1_000_000)).0, "invalid_json");
 }
 
 fn facts(members: &str) -> ChatFacts<'static> {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{members}}}"#);
-    read(body.leak().as_bytes(), 64).unwrap()
+    read(body.leak().as_bytes(), 64, Api::ChatCompletions).unwrap()
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn needs_are_read_from_what_is_asked_for() {
 fn images_are_seen_where_parts_of_messages_are() {
     let needs = |messages: &str| {
         let body = format!(r#"{{"messages":[{messages}],"model":"m"}}"#);
-        read(body.leak().as_bytes(), 64).unwrap().needs
+        read(body.leak().as_bytes(), 64, Api::ChatCompletions).unwrap().needs
     };
     for image in [
         r#"{"content":[{"type":"text","text":"?"},{"type":"image_url","image_url":{"url":"https://x"}}]}"#,
@@ -157,12 +160,12 @@ fn the_prompts_length_is_estimated() {
         |url: &str| format!(r#"{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}"#);
     let body = |message: &str| format!(r#"{{"model":"m","messages":[{message}]}}"#);
     let large = body(&image(&format!("data:image/png;base64,{}", "A".repeat(100_000))));
-    assert_eq!(read(large.as_bytes(), 64).unwrap().prompt_tokens, 4 + 1 + 1_000);
+    assert_eq!(read(large.as_bytes(), 64, Api::ChatCompletions).unwrap().prompt_tokens, 4 + 1 + 1_000);
     let parts = body(r#"{"content":[{"type":"text","text":"12 letters.."}]}"#);
-    assert_eq!(read(parts.as_bytes(), 64).unwrap().prompt_tokens, 4 + 1 + 3);
+    assert_eq!(read(parts.as_bytes(), 64, Api::ChatCompletions).unwrap().prompt_tokens, 4 + 1 + 3);
     let sound =
         body(r#"{"content":[{"type":"input_audio","input_audio":{"data":"AAAAAAAAAAAAAAAA","format":"mp3!"}}]}"#);
-    assert_eq!(read(sound.as_bytes(), 64).unwrap().prompt_tokens, 4 + 1 + 1_000);
+    assert_eq!(read(sound.as_bytes(), 64, Api::ChatCompletions).unwrap().prompt_tokens, 4 + 1 + 1_000);
 }
 
 #[test]
@@ -174,16 +177,19 @@ fn what_is_only_looked_at_may_be_of_any_type() {
             facts(&format!(r#","{name}":{value}"#));
         }
         let body = format!(r#"{{"model":"m","messages":[{value}, {{"content":{value},"role":{value}}}]}}"#);
-        assert!(read(body.as_bytes(), 64).is_ok(), "{body}");
+        assert!(read(body.as_bytes(), 64, Api::ChatCompletions).is_ok(), "{body}");
     }
 }
 
 /// The same by reading the whole body into values: tokens, and whether there is an image.
 fn naive(body: &str) -> (u64, bool) {
     use serde_json::Value;
+    fn is_base64(text: &str) -> bool {
+        text.chars().all(|letter| letter.is_ascii_alphanumeric() || ['+', '/', '-', '_', '='].contains(&letter))
+    }
     fn texts(value: &Value, name: &str) -> u64 {
         match value {
-            Value::String(text) if !text.starts_with("data:") && !["data", "file_data"].contains(&name) => {
+            Value::String(text) if !(text.starts_with("data:") || name == "data" && is_base64(text)) => {
                 text.len() as u64
             }
             Value::Array(values) => values.iter().map(|value| texts(value, "")).sum(),
@@ -237,19 +243,19 @@ proptest! {
     ) {
         let body = serde_json::json!({ "more": more, "messages": messages, "model": "m", "last": more });
         let body = if is_pretty { serde_json::to_string_pretty(&body) } else { serde_json::to_string(&body) }.unwrap();
-        let facts = read(body.as_bytes(), 64).unwrap();
+        let facts = read(body.as_bytes(), 64, Api::ChatCompletions).unwrap();
         let (tokens, sees) = naive(&body);
         prop_assert_eq!((u64::from(facts.prompt_tokens), facts.needs.contains(Capabilities::VISION)), (tokens, sees));
     }
 
     #[test]
     fn reading_never_panics_on_what_is_nearly_json(body in r#"[\[\]{}",:\\ 1a]{0,60}"#) {
-        let _ = read(body.as_bytes(), 64);
-        let _ = read(format!(r#"{{"tools":{body}"messages":{body}"#).as_bytes(), 64);
+        let _ = read(body.as_bytes(), 64, Api::ChatCompletions);
+        let _ = read(format!(r#"{{"tools":{body}"messages":{body}"#).as_bytes(), 64, Api::ChatCompletions);
     }
 
     #[test]
     fn reading_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = read(&body, 64);
+        let _ = read(&body, 64, Api::ChatCompletions);
     }
 }

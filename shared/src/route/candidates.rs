@@ -33,7 +33,7 @@ impl<'a> Candidate<'a> {
     pub(super) fn exceeded(&self, facts: &ChatFacts<'_>) -> Option<&'static str> {
         let output = facts.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS.min(self.model.max_output_tokens));
         let window = u64::from(self.model.context_window);
-        if u64::from(facts.prompt_tokens) + u64::from(output) > window {
+        if u64::from(facts.longest_input_tokens) + u64::from(output) > window {
             Some("context")
         } else if output > self.model.max_output_tokens {
             Some("output")

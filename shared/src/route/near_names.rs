@@ -1,6 +1,6 @@
 //! Names of the catalogue that a client may have meant.
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Kind};
 
 /// How many names are offered.
 const MOST: usize = 3;
@@ -11,9 +11,9 @@ const EDITS: usize = 3;
 /// What is shorter is part of too many names.
 const PART_BYTES: usize = 3;
 
-/// The nearest names, best first: those that differ in few letters (at most three, and at most a third of them), then
+/// The nearest names of a kind, best first: those that differ in few letters (at most three, and at most a third of them), then
 /// those that the name is a part of, or that are a part of it. Upper and lower case are the same.
-pub(super) fn near<'a>(catalogue: &'a Catalogue, asked: &str) -> Vec<String> {
+pub(super) fn near<'a>(catalogue: &'a Catalogue, kind: Kind, asked: &str) -> Vec<String> {
     let mut best: Vec<(usize, String)> = Vec::new();
     if !(1..=NAME_BYTES).contains(&asked.len()) {
         return Vec::new();
@@ -28,10 +28,10 @@ pub(super) fn near<'a>(catalogue: &'a Catalogue, asked: &str) -> Vec<String> {
             best.truncate(MOST);
         }
     };
-    for (alias, _) in catalogue.aliases() {
-        consider(alias, None);
+    for (name, _) in catalogue.aliases().filter(|(_, alias)| alias.kind() == kind) {
+        consider(name, None);
     }
-    for model in catalogue.models() {
+    for model in catalogue.models().iter().filter(|model| model.kind == kind) {
         // Who writes a provider means a provider.
         consider(&model.name, asked.contains('/').then_some(&model.provider));
     }
@@ -90,13 +90,23 @@ mod tests {
             ("aut", &["auto"]),
             ("gpt-4o-mini-2024-07-18", &["gpt-4o-mini"]),
             ("opnai/gpt-4.1", &["openai/gpt-4.1"]),
-            ("claude", &[]),
+            ("claude-haiku", &["claude-haiku-5-5", "claude-haiku-4-5"]),
+            ("embed", &[]),
+            ("text-embedding-3-smal", &[]),
+            ("llama", &[]),
             ("xy", &[]),
             ("", &[]),
         ] {
-            assert_eq!(near(&catalogue, asked), expected, "{asked}");
+            assert_eq!(near(&catalogue, Kind::Chat, asked), expected, "{asked}");
         }
-        assert!(near(&catalogue, &"gpt-4.1".repeat(100)).is_empty());
+        assert!(near(&catalogue, Kind::Chat, &"gpt-4.1".repeat(100)).is_empty());
+        for (asked, expected) in [
+            ("text-embedding-3-smal", &["text-embedding-3-small", "embed"][..]),
+            ("embedd", &["embed", "gemini-embedding-001", "goblin-demo-embedding"]),
+            ("gpt-4.1", &[]),
+        ] {
+            assert_eq!(near(&catalogue, Kind::Embedding, asked), expected, "{asked}");
+        }
     }
 
     /// By its definition.
@@ -119,7 +129,9 @@ mod tests {
 
         #[test]
         fn any_name_can_be_asked(asked in "\\PC*") {
-            prop_assert!(near(&Catalogue::parse(BUILT_IN).unwrap(), &asked).len() <= MOST);
+            let catalogue = Catalogue::parse(BUILT_IN).unwrap();
+            prop_assert!(near(&catalogue, Kind::Chat, &asked).len() <= MOST);
+            prop_assert!(near(&catalogue, Kind::Embedding, &asked).len() <= MOST);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a request's facts to a plan.
 //!
-//! 1. **find** what the name means: the targets and fallbacks of an alias, or the providers of a model.
+//! 1. **find** what the name means: the targets and fallbacks of an alias, or the providers of a model. What is of the
+//!    wrong kind for the request's API is no candidate.
 //! 2. **leave out** what cannot do it, what it does not fit into, and, while anything else is there, what is not well.
 //! 3. **order** the targets by the alias's strategy, those of the request's region before the others.
 //! 4. **canary**: its share of the requests goes to it first.
@@ -29,7 +30,7 @@ pub(super) fn plan(
     circumstances: &Circumstances<'_>,
 ) -> Result<Planned, ClientError> {
     let mut reason = Reason::default();
-    let asked = catalogue.find(&facts.model).ok_or_else(|| refusal::unknown_model(catalogue, &facts.model))?;
+    let asked = catalogue.find(&facts.model).ok_or_else(|| refusal::unknown_model(catalogue, facts))?;
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     let (strategy, canary) = match asked {
         Asked::Alias(name, alias) => {
@@ -47,6 +48,10 @@ pub(super) fn plan(
             (None, None)
         }
     };
+    candidates.retain(|candidate| candidate.model.kind == facts.api.kind());
+    if candidates.is_empty() {
+        return Err(refusal::wrong_kind(catalogue, facts));
+    }
     Planner { catalogue, facts, circumstances, reason, left_out: Reason::default() }.plan(candidates, strategy, canary)
 }
 
@@ -137,7 +142,7 @@ impl<'a> Planner<'a> {
         let facts = self.facts;
         let is_doubtful = candidates.iter().all(|candidate| candidate.exceeded(facts).is_some());
         let largest = candidates.iter().map(|candidate| candidate.model.context_window).max().unwrap_or_default();
-        if is_doubtful && facts.prompt_tokens / 2 > largest {
+        if is_doubtful && facts.longest_input_tokens / 2 > largest {
             return Err(refusal::too_long(facts, largest));
         }
         candidates.retain(|candidate| {

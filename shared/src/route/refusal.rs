@@ -2,7 +2,8 @@
 
 use super::near_names::near;
 use crate::{
-    catalogue::{Capabilities, Catalogue, Model},
+    api::Api,
+    catalogue::{Capabilities, Catalogue, Kind, Model},
     chat_request::ChatFacts,
     error_body::{ClientError, ErrorCode},
 };
@@ -10,10 +11,10 @@ use crate::{
 /// Most models that are named as an alternative.
 const ALTERNATIVES: usize = 5;
 
-/// The catalogue does not have the model.
-pub(super) fn unknown_model(catalogue: &Catalogue, asked: &str) -> ClientError {
-    let mut message = ["The model `", &shown(asked), "` does not exist here"].concat();
-    let near = near(catalogue, asked);
+/// The catalogue does not have the model. Near names are those of models that could answer the request.
+pub(super) fn unknown_model(catalogue: &Catalogue, facts: &ChatFacts<'_>) -> ClientError {
+    let mut message = ["The model `", &shown(&facts.model), "` does not exist here"].concat();
+    let near = near(catalogue, facts.api.kind(), &facts.model);
     if near.is_empty() {
         message += "; GET /v1/models lists them.";
     } else {
@@ -22,6 +23,30 @@ pub(super) fn unknown_model(catalogue: &Catalogue, asked: &str) -> ClientError {
         message += "? GET /v1/models lists all.";
     }
     ClientError::new(ErrorCode::ModelNotFound, message).with_param("model")
+}
+
+/// The catalogue has the model, but it is for another API.
+pub(super) fn wrong_kind(catalogue: &Catalogue, facts: &ChatFacts<'_>) -> ClientError {
+    let kind = facts.api.kind();
+    let does = match kind {
+        Kind::Chat => "makes embeddings and does not chat: send it to POST /v1/embeddings",
+        Kind::Embedding => "chats and makes no embeddings: send it to POST /v1/chat/completions or POST /v1/messages",
+    };
+    let mut message = ["`", &shown(&facts.model), "` ", does].concat();
+    let aliases = catalogue.aliases().filter(|(_, alias)| alias.kind() == kind).map(|(name, _)| name);
+    let models = catalogue.models().iter().filter(|model| model.kind == kind).map(|model| &*model.name);
+    let mut others: Vec<&str> = Vec::new();
+    for name in aliases.chain(models) {
+        if !others.contains(&name) && others.len() < ALTERNATIVES {
+            others.push(name);
+        }
+    }
+    if !others.is_empty() {
+        message += ", or name another model here, such as ";
+        message += &listed(others.into_iter());
+    }
+    message += ".";
+    ClientError::new(ErrorCode::InvalidField, message).with_param("model")
 }
 
 /// None of the models that were asked for can do all that the request needs; `union` is what they can do together.
@@ -34,11 +59,15 @@ pub(super) fn incapable<'a>(
     // Each can be had, but not all from one model.
     let lacking = if lacking.is_empty() { facts.needs } else { lacking };
     let (mut words, mut param) = (String::new(), "");
+    let (schema, reasoning) = match facts.api {
+        Api::Messages => ("output_config.format", "thinking"),
+        Api::ChatCompletions | Api::Embeddings => ("response_format", "reasoning_effort"),
+    };
     for (capability, word, member) in [
         (Capabilities::TOOLS, "tools", "tools"),
         (Capabilities::VISION, "images", "messages"),
-        (Capabilities::JSON_SCHEMA, "JSON schemas", "response_format"),
-        (Capabilities::REASONING, "an effort of reasoning", "reasoning_effort"),
+        (Capabilities::JSON_SCHEMA, "JSON schemas", schema),
+        (Capabilities::REASONING, "an effort of reasoning", reasoning),
     ] {
         if lacking.contains(capability) {
             if param.is_empty() {
@@ -67,12 +96,16 @@ pub(super) fn incapable<'a>(
 
 /// The prompt is too long for all that was asked for, the largest of which takes `window` tokens.
 pub(super) fn too_long(facts: &ChatFacts<'_>, window: u32) -> ClientError {
+    let (what, with, param) = match facts.api.kind() {
+        Kind::Chat => ("The prompt has", " with the answer. Send less.", "messages"),
+        Kind::Embedding => ("The longest input has", ". Split it.", "input"),
+    };
     let message = format!(
-        "The prompt has about {} tokens; `{}` takes at most {window} with the answer. Send less.",
-        facts.prompt_tokens,
+        "{what} about {} tokens; `{}` takes at most {window}{with}",
+        facts.longest_input_tokens,
         shown(&facts.model)
     );
-    ClientError::new(ErrorCode::ContextLengthExceeded, message).with_param("messages")
+    ClientError::new(ErrorCode::ContextLengthExceeded, message).with_param(param)
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -1,6 +1,7 @@
 //! Plans as a field; what plans are made is tested in the files beside this one.
 
 mod chance;
+mod kinds;
 mod properties;
 mod refusals;
 mod strategies;
@@ -10,18 +11,25 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{catalogue::Capabilities, error_body::ErrorCode, provider_health::ProviderHealth};
+use crate::{api::Api, catalogue::Capabilities, error_body::ErrorCode, provider_health::ProviderHealth};
 
 fn facts(model: &str) -> ChatFacts<'_> {
     ChatFacts {
+        api: Api::ChatCompletions,
         model: Cow::Borrowed(model),
         stream: false,
         include_usage: false,
         prompt_tokens: 10,
+        longest_input_tokens: 10,
         output_tokens: None,
         needs: Capabilities::default(),
         sticky: None,
     }
+}
+
+/// Facts of a prompt of so many tokens.
+fn prompt(model: &str, tokens: u32) -> ChatFacts<'_> {
+    ChatFacts { prompt_tokens: tokens, longest_input_tokens: tokens, ..facts(model) }
 }
 
 fn seeded(seed: u64) -> Circumstances<'static> {
@@ -66,7 +74,7 @@ fn order(planned: &Planned) -> (String, &str) {
 #[test]
 fn a_plan_travels_as_a_structured_field() {
     let catalogue = catalogue(&[("p", ""), ("q", "")], r#""strategy":"quality","targets":[{"model":"p/m"}]"#);
-    let plan = Plan::for_chat(&catalogue, &facts("m"), &seeded(1)).unwrap().plan;
+    let plan = Plan::for_request(&catalogue, &facts("m"), &seeded(1)).unwrap().plan;
     assert_eq!(plan.to_field(), r#""p/m";v="1", "q/m";v="1""#);
     assert_eq!(Plan::parse(&plan.to_field()), Ok(plan));
 }

@@ -51,8 +51,9 @@ async fn models_are_those_that_can_be_called() {
     let list = body(Backend::new(false).send(get("/v1/models")).await).await;
     let list: Value = serde_json::from_str(&list).unwrap();
     let names: Vec<_> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
-    let models = ["goblin-demo", "gpt-4.1", "gpt-4o-mini", "gpt-6-luna"];
-    assert_eq!(names, [&models[..], &["auto", "cheap", "fast", "smart"]].concat());
+    let models =
+        ["goblin-demo", "gpt-4.1", "gpt-4o-mini", "gpt-6-luna", "text-embedding-3-small", "text-embedding-3-large"];
+    assert_eq!(names, [&models[..], &["auto", "cheap", "embed", "fast", "smart"]].concat());
 }
 
 #[tokio::test]

@@ -24,6 +24,22 @@ fn spans_form_a_chain_under_the_caller() {
 }
 
 #[test]
+fn each_endpoint_has_its_own_route() {
+    let identity = identity();
+    for (endpoint, method, path) in [
+        (Endpoint::Post(Api::Messages), "POST", "/v1/messages"),
+        (Endpoint::Post(Api::Embeddings), "POST", "/v1/embeddings"),
+        (Endpoint::OpenapiJson, "GET", "/openapi.json"),
+    ] {
+        let mut request = record(&identity, &[]);
+        (request.endpoint, request.method) = (Some(endpoint), method);
+        let spans = spans(&request);
+        assert_eq!(spans[0].name, format!("{method} {path}"));
+        assert_eq!(value(&spans[0].attributes, "http.route"), Some(&string(path)));
+    }
+}
+
+#[test]
 fn each_attempt_has_a_span_and_says_which_it_is() {
     let identity = identity();
     let attempts = [Forwarded { status: None, error: Some("backend_unreachable"), ..attempt(1) }, attempt(2)];

@@ -23,7 +23,7 @@ fn seed(request: u32) -> u64 {
 fn first(catalogue: &Catalogue, sticky: Option<&str>, seed: u64, health: Option<&ProviderHealth>) -> String {
     let facts = ChatFacts { sticky, ..facts("a") };
     let circumstances = Circumstances { health, ..seeded(seed) };
-    Plan::for_chat(catalogue, &facts, &circumstances).unwrap().plan.entries()[0].provider.clone()
+    Plan::for_request(catalogue, &facts, &circumstances).unwrap().plan.entries()[0].provider.clone()
 }
 
 const WEIGHTS: [(&str, u8); 4] = [("p", 60), ("q", 25), ("r", 14), ("s", 1)];
@@ -31,8 +31,8 @@ const WEIGHTS: [(&str, u8); 4] = [("p", 60), ("q", 25), ("r", 14), ("s", 1)];
 #[test]
 fn weights_are_met() {
     let catalogue = weighted("weighted", &WEIGHTS);
-    let plans =
-        (0..REQUESTS).map(|request| order(&Plan::for_chat(&catalogue, &facts("a"), &seeded(seed(request))).unwrap()).0);
+    let plans = (0..REQUESTS)
+        .map(|request| order(&Plan::for_request(&catalogue, &facts("a"), &seeded(seed(request))).unwrap()).0);
     let plans: Vec<String> = plans.collect();
     for (provider, weight) in WEIGHTS {
         let count = plans.iter().filter(|plan| plan.starts_with(provider)).count();

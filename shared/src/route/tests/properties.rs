@@ -98,10 +98,9 @@ impl World {
         let needs = (0..3)
             .filter(|bit| self.needs & (1 << bit) != 0)
             .fold(Capabilities::default(), |all, bit| all.with(needs[bit]));
-        let facts =
-            ChatFacts { needs, prompt_tokens: self.prompt_tokens, sticky: self.sticky.as_deref(), ..facts("a") };
+        let facts = ChatFacts { needs, sticky: self.sticky.as_deref(), ..prompt("a", self.prompt_tokens) };
         let circumstances = Circumstances { health: self.knows_health.then_some(&health), ..seeded(self.seed) };
-        Plan::for_chat(&self.catalogue(), &facts, &circumstances)
+        Plan::for_request(&self.catalogue(), &facts, &circumstances)
     }
 
     fn is_capable(&self, model: usize) -> bool {

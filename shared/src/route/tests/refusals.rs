@@ -4,7 +4,7 @@ use super::*;
 use crate::catalogue::BUILT_IN;
 
 fn refused(catalogue: &Catalogue, facts: &ChatFacts<'_>) -> ClientError {
-    Plan::for_chat(catalogue, facts, &seeded(1)).unwrap_err()
+    Plan::for_request(catalogue, facts, &seeded(1)).unwrap_err()
 }
 
 fn built_in() -> Catalogue {
@@ -29,26 +29,31 @@ fn a_need_that_nothing_meets_is_named_with_who_meets_it() {
             Capabilities::VISION,
             "messages",
             "`goblin-demo` does not take images; these models do: `openai/gpt-4.1`, `openai/gpt-4.1-mini`, \
-             `openai/gpt-4o-mini`, `openai/gpt-6-luna`.",
+             `openai/gpt-4o-mini`, `openai/gpt-6-luna`, `anthropic/claude-opus-5-5`.",
         ),
         (
             "gpt-4.1",
             Capabilities::JSON_SCHEMA.with(Capabilities::REASONING),
             "reasoning_effort",
-            "`gpt-4.1` does not take an effort of reasoning; these models do: `openai/gpt-6-luna`.",
+            "`gpt-4.1` does not take an effort of reasoning; these models do: `openai/gpt-6-luna`, \
+             `anthropic/claude-opus-5-5`, `anthropic/claude-sonnet-5-5`, \
+             `anthropic/claude-haiku-5-5`, `anthropic/claude-haiku-4-5`.",
         ),
         (
             "demo/goblin-demo",
             Capabilities::VISION.with(Capabilities::JSON_SCHEMA).with(Capabilities::REASONING),
             "messages",
             "`demo/goblin-demo` does not take images with JSON schemas with an effort of reasoning; these models do: \
-             `openai/gpt-6-luna`.",
+             `openai/gpt-6-luna`, `anthropic/claude-opus-5-5`, `anthropic/claude-sonnet-5-5`, \
+             `anthropic/claude-haiku-5-5`, `anthropic/claude-haiku-4-5`.",
         ),
         (
-            "smart",
+            "gpt-6-luna",
             Capabilities::TOOLS.with(Capabilities::REASONING),
             "tools",
-            "`smart` does not take tools with an effort of reasoning, and no other model here does.",
+            "`gpt-6-luna` does not take tools; these models do: `anthropic/claude-opus-5-5`, `anthropic/claude-sonnet-5-5`, \
+             `anthropic/claude-haiku-5-5`, `anthropic/claude-haiku-4-5`, \
+             `gemini/gemini-3.8-flash`.",
         ),
     ] {
         let error = refused(&built_in(), &ChatFacts { needs, ..facts(model) });
@@ -71,7 +76,7 @@ fn what_is_not_offered_is_no_alternative() {
     let health = well(&["demo"]);
     let facts = ChatFacts { needs: Capabilities::TOOLS, ..facts("goblin-demo") };
     let circumstances = Circumstances { health: Some(&health), ..seeded(1) };
-    let error = Plan::for_chat(&built_in(), &facts, &circumstances).unwrap_err();
+    let error = Plan::for_request(&built_in(), &facts, &circumstances).unwrap_err();
     assert_eq!(error.message, "`goblin-demo` does not take tools, and no other model here does.");
 }
 
@@ -82,7 +87,7 @@ fn a_prompt_that_does_not_fit_goes_where_it_may_or_is_refused() {
     let catalogue =
         catalogue(&models, r#""strategy":"quality","targets":[{"model":"p/m"},{"model":"q/m"},{"model":"r/m"}]"#);
     let plan = |prompt_tokens, output_tokens| {
-        Plan::for_chat(&catalogue, &ChatFacts { prompt_tokens, output_tokens, ..facts("a") }, &seeded(1))
+        Plan::for_request(&catalogue, &ChatFacts { output_tokens, ..prompt("a", prompt_tokens) }, &seeded(1))
     };
     assert_eq!(order(&plan(744, None).unwrap()).1, "alias a; quality; first p/m");
     for (prompt, output) in [(745, None), (501, Some(500)), (1, Some(501)), (2_001, None)] {
@@ -98,13 +103,13 @@ fn a_prompt_that_does_not_fit_goes_where_it_may_or_is_refused() {
 fn the_small_are_left_out_while_the_large_fit() {
     let catalogue = built_in();
     let reason = |model, prompt_tokens, output_tokens| {
-        let facts = ChatFacts { prompt_tokens, output_tokens, ..facts(model) };
-        Plan::for_chat(&catalogue, &facts, &seeded(1)).unwrap().reason
+        let facts = ChatFacts { output_tokens, ..prompt(model, prompt_tokens) };
+        Plan::for_request(&catalogue, &facts, &seeded(1)).unwrap().reason
     };
     assert_eq!(
         reason("fast", 300_000, None),
         "alias fast; fastest; first openai/gpt-4.1-mini; left out openai/gpt-4o-mini (context), \
-         demo/goblin-demo (context)"
+         anthropic/claude-haiku-4-5 (context), demo/goblin-demo (context)"
     );
     assert_eq!(
         reason("smart", 10, Some(60_000)),
@@ -115,6 +120,7 @@ fn the_small_are_left_out_while_the_large_fit() {
     assert_eq!(
         reason("cheap", 1_100_000, None),
         "alias cheap; cheapest; context_doubtful; first openai/gpt-6-luna; left out openai/gpt-4o-mini (context), \
-         openai/gpt-4.1-mini (context), demo/goblin-demo (context)"
+         openai/gpt-4.1-mini (context), gemini/gemini-2.5-flash-lite (context), \
+         anthropic/claude-haiku-5-5 (context), demo/goblin-demo (context)"
     );
 }

@@ -8,7 +8,7 @@ const TARGETS: &str = r#""targets":[{"model":"p/m"},{"model":"q/m"},{"model":"r/
 fn the_best_come_first_and_equals_in_their_order() {
     let models = [("p", r#","quality":5"#), ("q", r#","quality":9"#), ("r", r#","quality":5"#)];
     let catalogue = catalogue(&models, &format!(r#""strategy":"quality",{TARGETS}"#));
-    let planned = Plan::for_chat(&catalogue, &facts("a"), &seeded(1)).unwrap();
+    let planned = Plan::for_request(&catalogue, &facts("a"), &seeded(1)).unwrap();
     assert_eq!(order(&planned), ("q p r".into(), "alias a; quality; first q/m"));
 }
 
@@ -21,8 +21,8 @@ fn the_cheapest_is_so_for_this_prompt_and_day() {
     ];
     let catalogue = catalogue(&models, &format!(r#""strategy":"cheapest",{TARGETS}"#));
     let plan = |prompt_tokens, output_tokens, unix_days| {
-        let facts = ChatFacts { prompt_tokens, output_tokens, ..facts("a") };
-        order(&Plan::for_chat(&catalogue, &facts, &Circumstances { unix_days, ..seeded(1) }).unwrap()).0
+        let facts = ChatFacts { output_tokens, ..prompt("a", prompt_tokens) };
+        order(&Plan::for_request(&catalogue, &facts, &Circumstances { unix_days, ..seeded(1) }).unwrap()).0
     };
     assert_eq!(plan(500, Some(10), 20_500), "q p r");
     assert_eq!(plan(10, Some(500), 20_500), "p q r");
@@ -40,7 +40,7 @@ fn the_fastest_is_so_by_measure_and_the_unknown_come_last() {
     health.model(&Target::parse("q/m").unwrap(), false, Some(300));
     health.model(&Target::parse("r/m").unwrap(), false, Some(200));
     let plan = |health: Option<&ProviderHealth>, seed| {
-        let planned = Plan::for_chat(&catalogue, &facts("a"), &Circumstances { health, ..seeded(seed) }).unwrap();
+        let planned = Plan::for_request(&catalogue, &facts("a"), &Circumstances { health, ..seeded(seed) }).unwrap();
         let (order, reason) = order(&planned);
         (order, reason.to_owned())
     };
@@ -61,7 +61,7 @@ fn the_requests_region_is_preferred_and_never_required() {
     let models = [("p", r#","regions":["na"],"quality":9"#), ("q", r#","regions":["eu","as"],"quality":1"#), ("r", "")];
     let catalogue = catalogue(&models, &format!(r#""strategy":"quality",{TARGETS}"#));
     let plan = |region| {
-        let planned = Plan::for_chat(&catalogue, &facts("a"), &Circumstances { region, ..seeded(1) }).unwrap();
+        let planned = Plan::for_request(&catalogue, &facts("a"), &Circumstances { region, ..seeded(1) }).unwrap();
         let (order, reason) = order(&planned);
         (order, reason.to_owned())
     };
@@ -81,7 +81,7 @@ fn what_cannot_do_it_or_is_not_well_is_left_out_and_named() {
     let mut health = well(&["p", "s"]);
     health.provider("q", true);
     let plan = |health: &ProviderHealth| {
-        Plan::for_chat(&catalogue, &facts, &Circumstances { health: Some(health), ..seeded(1) }).unwrap()
+        Plan::for_request(&catalogue, &facts, &Circumstances { health: Some(health), ..seeded(1) }).unwrap()
     };
     let left_out = "left out p/m (tools), q/m (down), r/m (not offered)";
     let expected = format!("alias a; quality; first s/m; {left_out}");
@@ -100,7 +100,7 @@ fn drained_targets_get_nothing_but_may_be_fallbacks() {
     let alias = r#""strategy":"weighted","targets":[{"model":"p/m","weight":0},{"model":"q/m","weight":1},
         {"model":"r/m","weight":0}],"fallbacks":["r/m","q/m"]"#;
     let catalogue = catalogue(&models, alias);
-    assert!((0..100).all(|seed| order(&Plan::for_chat(&catalogue, &facts("a"), &seeded(seed)).unwrap()).0 == "q r"));
+    assert!((0..100).all(|seed| order(&Plan::for_request(&catalogue, &facts("a"), &seeded(seed)).unwrap()).0 == "q r"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_canary_leads_and_the_others_follow() {
     let catalogue = catalogue(&models, alias);
     let plan = |facts: &ChatFacts<'_>, health| {
         // A seed and a key that are not the hundredth.
-        let planned = Plan::for_chat(&catalogue, facts, &Circumstances { health, ..seeded(3) }).unwrap();
+        let planned = Plan::for_request(&catalogue, facts, &Circumstances { health, ..seeded(3) }).unwrap();
         let (order, reason) = order(&planned);
         (order, reason.to_owned())
     };
@@ -149,7 +149,7 @@ fn a_plan_is_bounded() {
         health.model(&Target { provider: "p".into(), model: format!("{}{index:02}", "m".repeat(120)) }, true, None);
     }
     let circumstances = Circumstances { health: Some(&health), ..seeded(1) };
-    let planned = Plan::for_chat(&catalogue, &facts("a"), &circumstances).unwrap();
+    let planned = Plan::for_request(&catalogue, &facts("a"), &circumstances).unwrap();
     assert_eq!((planned.plan.entries().len(), planned.reason.len()), (MOST_ENTRIES, REASON_BYTES));
     assert!(planned.reason.starts_with("alias a; sticky; no key; first p/m") && planned.reason.ends_with("..."));
 }
