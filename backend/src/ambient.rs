@@ -10,7 +10,7 @@ use goblin_shared::{
     request_id::RequestId,
 };
 
-use crate::ports::{Clock, Ids};
+use crate::ports::{Clock, Ids, Random};
 
 /// The machine's clock.
 pub(crate) struct SystemClock;
@@ -40,6 +40,18 @@ impl Ids for RandomIds {
         // Without randomness no TLS connection works either: there is no way to go on.
         getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
         RequestId::new(self.clock.unix_millis(), &random)
+    }
+}
+
+/// The operating system's randomness.
+pub(crate) struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are what fits exactly")]
+    fn fraction(&self) -> f64 {
+        const STEPS: f64 = (1_u64 << 53) as f64;
+        // Without it everybody comes back at the latest moment, which is as good as can be then.
+        getrandom::u64().map_or(0.0, |bits| (bits >> 11) as f64 / STEPS)
     }
 }
 

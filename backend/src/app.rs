@@ -1,23 +1,27 @@
 //! The composition root: the one file that names adapters, and the life of the program from binding to its end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, serve::ListenerExt};
+use goblin_shared::catalogue::{Capabilities, Catalogue, Target};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    task::JoinHandle,
     time::timeout,
 };
 
 use crate::{
-    ambient::RandomIds,
-    chat::{ChatService, Timeouts},
-    config::{Config, ProviderConfig, ProviderKind, SignatureMode},
-    http::{Acceptance, EdgeGate, ReplayStore, Service, operations_router, service_router},
-    ports::{Clock, Provider, Providers},
-    provider::{demo::Demo, openai},
+    ambient::{RandomIds, SystemRandom},
+    chat::{BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream},
+    config::{AuthField, Config, KeyConfig, ProviderConfig, ProviderKind, SignatureMode},
+    http::{Acceptance, EdgeGate, Places, ReplayStore, Service, operations_router, serve, service_router},
+    ports::{Clock, Provider},
+    provider::{
+        adapter::{Adapter, Manner},
+        http::{Auth, Settings, UnusableSettings},
+        keys::Key,
+    },
     shutdown::Shutdown,
+    wire::Model,
 };
 
 /// How long connections may take to close after their streams were ended.
@@ -47,7 +51,7 @@ pub(crate) enum AppError {
         name: String,
         /// Why.
         #[source]
-        source: openai::UnusableSettings,
+        source: UnusableSettings,
     },
     /// A listener's task panicked.
     #[error("a listener ended unexpectedly")]
@@ -59,7 +63,13 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Ap
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
     let shutdown = Shutdown::default();
     let service = Arc::new(Service {
-        chat: ChatService::new(config.catalogue.clone(), providers(config, &clock)?, timeouts(config)),
+        chat: Arc::new(ChatService::new(
+            config.catalogue.clone(),
+            upstreams(config, &clock)?,
+            settings(config),
+            Arc::new(SystemRandom),
+        )),
+        places: Places::new(config.service.max_requests),
         shutdown: shutdown.clone(),
         body_limit: config.service.body_limit,
     });
@@ -68,14 +78,19 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Ap
     let operations_listener = bind(config.operations.listen, "operations.listen").await?;
     announce("service", &service_listener);
     announce("operations", &operations_listener);
+    let providers: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    tracing::info!(providers = providers.join(", "), catalogue = config.catalogue.version(), "ready to call providers");
+    if config.edge.signature != SignatureMode::Required {
+        tracing::warn!("edge.signature is off: whoever reaches the service listener is served");
+    }
 
     let required = config.edge.signature == SignatureMode::Required;
     let router = service_router(service.clone(), acceptance(config, &clock, required));
-    let mut serving = serve(service_listener, router, shutdown.drained());
+    let mut serving = tokio::spawn(serve(service_listener, router, shutdown.clone()));
     // Operators see the end of the others, so that theirs comes last.
     let operations_end = Shutdown::default();
     let router = operations_router(service, acceptance(config, &clock, false));
-    let operations = serve(operations_listener, router, operations_end.drained());
+    let operations = tokio::spawn(serve(operations_listener, router, operations_end.clone()));
 
     tokio::select! {
         () = signals.next() => {}
@@ -116,18 +131,6 @@ fn announce(listener: &str, bound: &TcpListener) {
     tracing::info!(listener, address, "listening");
 }
 
-fn serve(listener: TcpListener, router: Router, end: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    // Each chunk of a stream is to leave at once, however small.
-    let listener = listener.tap_io(|connection| {
-        // A connection that is gone already tells so when it is read.
-        let _ = connection.set_nodelay(true);
-    });
-    tokio::spawn(async move {
-        // Never an error, says its documentation.
-        let _ = axum::serve(listener, router).with_graceful_shutdown(end).await;
-    })
-}
-
 fn acceptance(config: &Config, clock: &Arc<dyn Clock>, required: bool) -> Arc<Acceptance> {
     let skew_seconds = config.edge.signature_skew.as_secs();
     let gate = EdgeGate {
@@ -140,19 +143,45 @@ fn acceptance(config: &Config, clock: &Arc<dyn Clock>, required: bool) -> Arc<Ac
     Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
 }
 
-fn timeouts(config: &Config) -> Timeouts {
-    Timeouts {
-        first_content: config.timeouts.first_content,
-        between_chunks: config.timeouts.between_chunks,
-        total: config.timeouts.total,
+fn settings(config: &Config) -> ChatSettings {
+    let (timeouts, retries, breaker) = (&config.timeouts, &config.retries, &config.breaker);
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let breakers = BreakerSettings {
+        window: breaker.window,
+        min_calls: count(breaker.min_calls),
+        error_ratio: breaker.error_ratio,
+        open_for: breaker.open_for,
+        open_for_limit: breaker.open_for_limit,
+        probes: count(breaker.probes),
+    };
+    ChatSettings {
+        timeouts: Timeouts {
+            first_content: timeouts.first_content,
+            attempt: timeouts.attempt,
+            between_chunks: timeouts.between_chunks,
+            total: timeouts.total,
+        },
+        retries: Retries {
+            attempts: retries.attempts,
+            base_delay: retries.base_delay,
+            max_delay: retries.max_delay,
+            retry_after_limit: retries.retry_after_limit,
+        },
+        breakers: breaker.enabled.then_some(breakers),
     }
 }
 
-fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Providers, AppError> {
+fn upstreams(config: &Config, clock: &Arc<dyn Clock>) -> Result<BTreeMap<String, Upstream>, AppError> {
     let make = |provider: &ProviderConfig| {
-        let made = self::provider(config, provider, clock);
         let name = provider.name.clone();
-        made.map(|made| (name.clone(), made)).map_err(|source| AppError::Provider { name, source })
+        let made = self::provider(config, provider, clock)
+            .map_err(|source| AppError::Provider { name: name.clone(), source })?;
+        let lane = LaneSettings {
+            max_concurrency: provider.max_concurrency,
+            max_queue: provider.max_queue,
+            queue_timeout: provider.queue_timeout,
+        };
+        Ok((name, Upstream::new(made, lane)))
     };
     config.providers.iter().map(make).collect()
 }
@@ -161,18 +190,50 @@ fn provider(
     config: &Config,
     provider: &ProviderConfig,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Provider>, openai::UnusableSettings> {
-    Ok(match &provider.kind {
+) -> Result<Arc<dyn Provider>, UnusableSettings> {
+    let server = match &provider.kind {
         ProviderKind::Demo { token_interval } => {
-            Arc::new(Demo::new(clock.clone(), *token_interval, provider.models.keys().cloned().collect()))
+            let models = provider.models.keys().cloned().collect();
+            return Ok(Arc::new(Adapter::demo(*token_interval, models, clock.clone())));
         }
-        ProviderKind::OpenAi { base_url, api_key } => Arc::new(openai::OpenAi::new(openai::Settings {
-            base_url: base_url.clone(),
-            api_key: api_key.clone(),
-            models: provider.models.clone(),
-            connect_timeout: config.timeouts.connect,
-        })?),
-    })
+        ProviderKind::Http(server) => server,
+    };
+    let key = |key: &KeyConfig| Key { secret: key.secret.clone(), weight: key.weight };
+    let settings = Settings {
+        family: server.family,
+        base_url: server.base_url.clone(),
+        query: server.query.clone(),
+        keys: server.keys.iter().map(key).collect(),
+        auth: match &server.auth {
+            AuthField::Bearer => Auth::Bearer,
+            AuthField::Field(name) => Auth::Field(name.clone()),
+        },
+        headers: server.headers.clone(),
+        connect_timeout: config.timeouts.connect,
+    };
+    let manner = Manner {
+        models: models(&config.catalogue, provider),
+        max_tokens_field: server.max_tokens_field,
+        stream_usage: server.stream_usage,
+        reasoning_details: server.reasoning_details,
+    };
+    Ok(Arc::new(Adapter::http(settings, manner, clock.clone())?))
+}
+
+/// The models that a provider offers, with what the catalogue knows of them.
+fn models(catalogue: &Catalogue, provider: &ProviderConfig) -> BTreeMap<String, Model> {
+    let model = |(name, upstream): (&String, &String)| {
+        let target = Target { provider: provider.name.clone(), model: name.clone() };
+        let mut model = Model::named(upstream);
+        // All are listed, which the configuration's reader has seen to.
+        if let Some(listed) = catalogue.model(&target) {
+            // 0 is that of embedding models.
+            model.max_output_tokens = Some(listed.max_output_tokens.into()).filter(|tokens| *tokens > 0);
+            model.reasons = listed.capabilities.contains(Capabilities::REASONING);
+        }
+        (name.clone(), model)
+    };
+    provider.models.iter().map(model).collect()
 }
 
 /// The system's wish that the program end.
@@ -191,5 +252,29 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Inputs;
+
+    #[test]
+    fn models_are_known_by_the_catalogue() {
+        let inputs = Inputs {
+            file: Some(("goblin.toml".into(), "[edge]\nsignature = 'off'\n".to_owned())),
+            environment: Vec::new(),
+            set: vec!["providers.openai.models=gpt-4.1=mine,text-embedding-3-small,gpt-6-luna".to_owned()],
+        };
+        let config = Config::load(&inputs).unwrap();
+        let models = models(&config.catalogue, &config.providers[0]);
+        let listed = |name: &str| config.catalogue.models().iter().find(|model| model.name == name).unwrap();
+        for (name, upstream, reasons) in [("gpt-4.1", "mine", false), ("gpt-6-luna", "gpt-6-luna", true)] {
+            let max_output_tokens = Some(listed(name).max_output_tokens.into());
+            let expected = Model { name: upstream.to_owned(), max_output_tokens, reasons };
+            assert_eq!(models[name], expected);
+        }
+        assert_eq!(models["text-embedding-3-small"].max_output_tokens, None);
     }
 }

@@ -4,6 +4,7 @@
 //! The standard variables `OTEL_*` are read from the environment alone.
 
 mod auth;
+mod breaker;
 mod catalogue;
 mod edge;
 mod fault;
@@ -11,6 +12,7 @@ mod log;
 mod operations;
 mod providers;
 mod reader;
+mod retries;
 mod service;
 mod sources;
 mod telemetry;
@@ -21,12 +23,14 @@ use goblin_shared::catalogue::Catalogue;
 
 pub(crate) use self::{
     auth::AuthConfig,
+    breaker::BreakerConfig,
     edge::{EdgeConfig, SignatureMode},
     fault::ConfigFaults,
     log::{LogConfig, LogFormat},
     operations::OperationsConfig,
-    providers::{ProviderConfig, ProviderKind},
+    providers::{AuthField, KeyConfig, ProviderConfig, ProviderKind},
     reader::Effective,
+    retries::RetriesConfig,
     service::ServiceConfig,
     sources::Inputs,
     telemetry::{OtlpProtocol, TelemetryConfig},
@@ -47,6 +51,10 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// Patience with providers.
     pub(crate) timeouts: TimeoutsConfig,
+    /// How often a call is made again.
+    pub(crate) retries: RetriesConfig,
+    /// When a provider that fails is left alone.
+    pub(crate) breaker: BreakerConfig,
     /// Providers and models there are.
     pub(crate) catalogue: Catalogue,
     /// Providers that can be called.
@@ -68,21 +76,33 @@ impl Config {
         AuthConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
         let timeouts = TimeoutsConfig::read(&mut reader);
+        let retries = RetriesConfig::read(&mut reader);
+        let breaker = BreakerConfig::read(&mut reader);
         let catalogue = catalogue::read(&mut reader);
-        let providers = providers::read(&mut reader, catalogue.as_ref());
+        let providers = providers::read(&mut reader, catalogue.as_ref(), &inputs.environment);
         let telemetry = TelemetryConfig::read(&inputs.environment, &mut reader);
         let effective = reader.finish()?;
         // A catalogue that cannot be read is a fault, so it has been reported by now.
         let catalogue = catalogue.unwrap_or_else(|| unreachable!("faults end the reading"));
-        Ok(Self { service, operations, edge, log, timeouts, catalogue, providers, telemetry, effective })
+        Ok(Self {
+            service,
+            operations,
+            edge,
+            log,
+            timeouts,
+            retries,
+            breaker,
+            catalogue,
+            providers,
+            telemetry,
+            effective,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -108,6 +128,8 @@ mod tests {
         assert_eq!(config.service.body_limit, 4 * 1024 * 1024);
         assert_eq!(config.edge.signature, SignatureMode::Required);
         assert_eq!(config.timeouts.first_content, Duration::from_mins(1));
+        assert_eq!((config.timeouts.attempt, config.retries.attempts), (Duration::from_secs(30), 2));
+        assert_eq!((config.breaker.min_calls, config.service.max_requests), (5, 4_096));
         let providers: Vec<_> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
         assert_eq!(providers, ["demo"]);
         assert!(config.telemetry.traces.is_none());
@@ -176,21 +198,6 @@ mod tests {
         let told = faults("[providers.openai]\napi_key = \"sk-secret\nx = 1\n", &[], &["edge.signature=off"]);
         assert!(told.contains("goblin.toml: line 2: "), "{told}");
         assert!(!told.contains("sk-secret"), "{told}");
-    }
-
-    #[test]
-    fn a_provider_counts_as_configured_with_its_first_field() {
-        let set =
-            ["edge.signature=off", "providers.openai.api_key=sk-1", "providers.openai.models=gpt-4o-mini=tiny,gpt-4.1"];
-        let config = Config::load(&inputs("", &[], &set)).unwrap();
-        let [openai] = config.providers.as_slice() else { panic!("{:?}", config.providers) };
-        let ProviderKind::OpenAi { base_url, api_key } = &openai.kind else { panic!("{openai:?}") };
-        assert_eq!(base_url, "https://api.openai.com/v1");
-        assert_eq!(api_key.as_ref().unwrap().expose_secret(), "sk-1");
-        let models: Vec<_> = openai.models.iter().map(|(name, upstream)| (name.as_str(), upstream.as_str())).collect();
-        assert_eq!(models, [("gpt-4.1", "gpt-4.1"), ("gpt-4o-mini", "tiny")]);
-        let shown = config.effective.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert!(shown.contains("providers.openai.api_key = ***") && !shown.contains("sk-1"), "{shown}");
     }
 
     #[test]

@@ -3,20 +3,25 @@
 mod accept;
 mod answer_body;
 mod chat;
+mod connections;
 mod edge_gate;
 mod errors;
 mod health;
 mod health_news;
 mod layers;
 mod models;
+mod openapi;
+mod places;
 mod replay;
 mod request_context;
 mod sse;
 
 pub(crate) use self::{
     accept::Acceptance,
+    connections::serve,
     edge_gate::EdgeGate,
     layers::{Service, operations_router, service_router},
+    places::Places,
     replay::ReplayStore,
 };
 

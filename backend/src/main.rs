@@ -12,6 +12,7 @@ mod monitoring;
 mod ports;
 mod provider;
 mod shutdown;
+mod wire;
 
 use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Duration};
 
@@ -25,6 +26,9 @@ use crate::{
     monitoring::Monitoring,
     ports::Clock,
 };
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {

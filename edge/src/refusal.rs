@@ -3,7 +3,7 @@
 use goblin_shared::{
     api::Api,
     error_body::ClientError,
-    headers::{REQUEST_ID, RETRY_AFTER, SERVER_TIMING},
+    headers::{ANTHROPIC_REQUEST_ID, REQUEST_ID, RETRY_AFTER, SERVER_TIMING},
     request_id::RequestId,
 };
 
@@ -71,6 +71,8 @@ impl Refusal {
         let body = self.error.to_json(api, request_id);
         let mut answer = OwnAnswer::json(self.error.code.status(), body, request_id, server_timing);
         answer.headers.extend(self.fields.iter().cloned());
+        // Anthropic's SDKs look for the id under a name of their own.
+        answer.headers.extend((api == Api::Messages).then(|| (ANTHROPIC_REQUEST_ID, request_id.to_string())));
         answer.headers.extend(self.error.retry_after.map(|seconds| (RETRY_AFTER, seconds.to_string())));
         answer
     }
@@ -98,6 +100,10 @@ mod tests {
         let to_messages = refusal.to_answer(Api::Messages, RequestId::new(0, &[0; 10]), "edge;dur=1".into());
         assert!(to_messages.body.starts_with(r#"{"type":"error","error":{"#), "{}", to_messages.body);
         assert!(to_messages.body.contains(r#""type":"overloaded_error""#), "{}", to_messages.body);
-        assert_eq!(OwnAnswer { body: answer.body.clone(), ..to_messages }, answer, "nothing else differs");
+        let mut same = OwnAnswer { body: answer.body.clone(), ..to_messages };
+        let anthropics = ("request-id", "00000000-0000-7000-8000-000000000000".to_owned());
+        assert!(same.headers.contains(&anthropics), "{:?}", same.headers);
+        same.headers.retain(|field| *field != anthropics);
+        assert_eq!(same, answer, "nothing else differs");
     }
 }

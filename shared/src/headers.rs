@@ -44,3 +44,12 @@ pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 pub const TURNSTILE_TOKEN: &str = "x-turnstile-token";
 /// From clients: asks for sampling and for the reasons of the route, see [`crate::trace_grant`]. Removed at the edge.
 pub const TRACE_GRANT: &str = "trace-grant";
+/// From clients of Anthropic's API, and to its servers: the version of it.
+pub const ANTHROPIC_VERSION: &str = "anthropic-version";
+/// Likewise: what is in trial that a request makes use of, names with commas between.
+pub const ANTHROPIC_BETA: &str = "anthropic-beta";
+/// Answered on Anthropic's API besides [`REQUEST_ID`], with the same value: where its SDKs look for it.
+pub const ANTHROPIC_REQUEST_ID: &str = "request-id";
+/// Answered with errors that the status does not tell everything of: `false` keeps the SDKs of OpenAI and Anthropic from
+/// trying again.
+pub const SHOULD_RETRY: &str = "x-should-retry";

@@ -9,12 +9,13 @@ const BACKEND: &[(&str, &[&str])] = &[
     ("ambient", &["ports"]),
     ("chat", &["chat", "monitoring", "ports"]),
     ("command_line", &["config"]),
-    ("config", &["config"]),
-    ("http", &["chat", "http", "monitoring", "ports", "shutdown"]),
+    ("config", &["config", "wire"]),
+    ("http", &["chat", "http", "monitoring", "ports", "shutdown", "wire"]),
     ("monitoring", &["config", "monitoring", "ports"]),
     ("ports", &[]),
-    ("provider", &["config", "monitoring", "ports", "provider"]),
+    ("provider", &["config", "monitoring", "ports", "provider", "wire"]),
     ("shutdown", &[]),
+    ("wire", &["ports", "wire"]),
 ];
 
 /// What each crate of the workspace may depend on.

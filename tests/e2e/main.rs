@@ -13,7 +13,9 @@ mod collector;
 mod commands;
 mod curl;
 mod decisions;
+mod embeddings;
 mod endings;
+mod families;
 mod heads;
 mod health;
 mod limits;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
     origins::register(&mut suite);
     endings::register(&mut suite);
     runtime::register(&mut suite);
+    families::register(&mut suite);
+    embeddings::register(&mut suite);
     sdk::register(&mut suite);
     commands::register(&mut suite);
     suite.run()

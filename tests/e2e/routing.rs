@@ -13,8 +13,8 @@ use goblin_tests::{
     edge::{EdgeOptions, put_catalogue},
     origin::OriginAnswer,
     patience::patiently,
-    stack::start_backend,
-    upstream::Script,
+    stack::{ANTHROPIC_KEY, GEMINI_KEY, provider, start_backend},
+    upstream::{Family, Script},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -130,7 +130,10 @@ async fn an_unknown_model_is_told_near_names(shared: &SharedStack) {
 
 /// A backend that serves anybody, with the upstream of the shared one.
 async fn alone(shared: &SharedStack) -> Backend {
-    let env = vec![("GOBLIN_EDGE__SIGNATURE".to_owned(), "off".to_owned())];
+    let mut env = vec![("GOBLIN_EDGE__SIGNATURE".to_owned(), "off".to_owned())];
+    // The providers of the other one: plans are made of those that are configured.
+    env.extend(provider("ANTHROPIC", &shared.upstream.base_url_of(Family::Anthropic), ANTHROPIC_KEY));
+    env.extend(provider("GEMINI", &shared.upstream.base_url_of(Family::Gemini), GEMINI_KEY));
     let options = BackendOptions { env, ..BackendOptions::default() };
     start_backend(&shared.stack.signing_key, Some(&shared.upstream.base_url()), None, options).await.unwrap()
 }

@@ -1,96 +1,119 @@
-//! The official OpenAI SDKs chat through the edge URL, with the demo provider and with a real wire upstream.
+//! The official SDKs of OpenAI and Anthropic, for Python and Node, as users' programs against the edge URL.
 
-use goblin_tests::{upstream::Script, workspace};
+mod anthropic;
+mod errors;
+mod openai;
+mod retries;
+
+use std::process::Stdio;
+
+use goblin_tests::workspace;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::{
-    shared_stack::{SharedStack, shared},
-    suite::{Outcome, Suite, skip, tests},
+    shared_stack::shared,
+    suite::{Outcome, Suite, skip},
 };
 
+/// Registers each function for both languages, as `python_…` and `node_…`.
+macro_rules! in_both_languages {
+    ($suite:ident, $($name:literal => $run:path),* $(,)?) => {
+        $(
+            $suite.test(concat!("python_", $name), || async {
+                let Some(python) = Program::python() else { return skip(NO_PYTHON) };
+                $run(shared().await, python).await;
+                Outcome::Passed
+            });
+            $suite.test(concat!("node_", $name), || async { $run(shared().await, Program::node()).await });
+        )*
+    };
+}
+
 pub(crate) fn register(suite: &mut Suite) {
-    tests!(
+    in_both_languages!(
         suite,
-        node_chats_with_the_demo_provider,
-        node_chats_with_an_upstream,
-        python_chats_with_the_demo_provider,
-        python_chats_with_an_upstream,
+        "chats_with_the_demo_provider" => openai::chats_with_the_demo_provider,
+        "chats_with_an_upstream" => openai::chats_with_an_upstream,
+        "calls_tools_of_every_family" => openai::calls_tools_of_every_family,
+        "gets_json_that_fits_a_schema" => openai::gets_json_that_fits_a_schema,
+        "embeds" => openai::embeds,
+        "raises_the_type_of_each_error" => errors::openai_raises_the_type_of_each,
+        "tries_again_when_it_was_told" => retries::openai_tries_again_when_it_was_told,
+        "sends_messages_to_the_demo_provider" => anthropic::sends_messages_to_the_demo_provider,
+        "sends_messages_to_every_family" => anthropic::sends_messages_to_every_family,
+        "raises_the_type_of_each_error_of_messages" => errors::anthropic_raises_the_type_of_each,
+        "tries_messages_again_when_it_was_told" => retries::anthropic_tries_again_when_it_was_told,
     );
 }
 
-/// A Python that has the SDK; `cargo xtask test` sets it.
+/// A Python that has the SDKs; `cargo xtask test` sets it.
 const PYTHON: &str = "GOBLIN_TEST_PYTHON";
-const NO_PYTHON: &str =
-    "there is no Python with the OpenAI SDK; `cargo xtask test` makes one where Python 3 is installed";
+const NO_PYTHON: &str = "there is no Python with the SDKs; `cargo xtask test` makes one where Python 3 is installed";
 
-async fn node_chats_with_the_demo_provider(shared: &SharedStack) {
-    check(&node(shared, "goblin-demo", None).await, None);
+/// A model of each family that calls tools and keeps to schemas.
+const MODELS: [&str; 3] = ["gpt-4o-mini", "claude-haiku-4-5", "gemini-3.8-flash"];
+
+/// A language in which users write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    Python,
+    Node,
 }
 
-async fn node_chats_with_an_upstream(shared: &SharedStack) {
-    let scenario = shared.upstream.script(Script::Friendly);
-    check(&node(shared, "gpt-4o-mini", Some(scenario.id())).await, Some("Hello from the upstream"));
-    assert_eq!(scenario.requests().len(), 2, "one in one piece, one streamed");
+/// What runs a user's programs.
+struct Program {
+    language: Language,
+    interpreter: std::path::PathBuf,
 }
 
-async fn python_chats_with_the_demo_provider(shared: &SharedStack) -> Outcome {
-    let Ok(python) = std::env::var(PYTHON) else { return skip(NO_PYTHON) };
-    check(&python_sdk(shared, &python, "goblin-demo", None).await, None);
-    Outcome::Passed
-}
-
-async fn python_chats_with_an_upstream(shared: &SharedStack) -> Outcome {
-    let Ok(python) = std::env::var(PYTHON) else { return skip(NO_PYTHON) };
-    let scenario = shared.upstream.script(Script::Friendly);
-    check(&python_sdk(shared, &python, "gpt-4o-mini", Some(scenario.id())).await, Some("Hello from the upstream"));
-    assert_eq!(scenario.requests().len(), 2, "one in one piece, one streamed");
-    Outcome::Passed
-}
-
-async fn node(shared: &SharedStack, model: &str, scenario: Option<&str>) -> Value {
-    let mut command = workspace::command(workspace::node());
-    command.arg("tests/sdk/chat.mjs");
-    run(shared, command, model, scenario).await
-}
-
-async fn python_sdk(shared: &SharedStack, python: &str, model: &str, scenario: Option<&str>) -> Value {
-    let mut command = workspace::command(python);
-    command.arg("tests/sdk/chat.py");
-    run(shared, command, model, scenario).await
-}
-
-async fn run(shared: &SharedStack, mut command: Command, model: &str, scenario: Option<&str>) -> Value {
-    command.env("BASE_URL", shared.url("/v1")).env("API_KEY", &shared.stack.api_key).env("MODEL", model);
-    command.kill_on_drop(true);
-    if let Some(scenario) = scenario {
-        command.env("SCENARIO", scenario);
+impl Program {
+    /// `None` where there is none with the SDKs.
+    fn python() -> Option<Self> {
+        let interpreter = std::env::var_os(PYTHON)?.into();
+        Some(Self { language: Language::Python, interpreter })
     }
-    let output = command.output().await.expect("the SDK's program starts");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}\n{err}"))
-}
 
-fn check(seen: &Value, text: Option<&str>) {
-    for form in ["unary", "stream"] {
-        let seen = &seen[form];
-        match text {
-            Some(text) => assert_eq!(seen["text"], text, "{form}"),
-            None => assert!(seen["text"].as_str().is_some_and(|text| !text.is_empty()), "{form}: {seen}"),
+    fn node() -> Self {
+        Self { language: Language::Node, interpreter: workspace::node() }
+    }
+
+    /// Runs `tests/sdk/<name>` and gives the JSON that it prints.
+    async fn run(&self, name: &str, base_url: &str, api_key: &str, env: &[(&str, &str)]) -> Value {
+        self.run_with_input(name, base_url, api_key, env, "").await
+    }
+
+    /// The same with something on its standard input.
+    async fn run_with_input(
+        &self,
+        name: &str,
+        base_url: &str,
+        api_key: &str,
+        env: &[(&str, &str)],
+        input: &str,
+    ) -> Value {
+        let mut command: Command = workspace::command(&self.interpreter);
+        let ending = match self.language {
+            Language::Python => "py",
+            Language::Node => "mjs",
+        };
+        command.arg(format!("tests/sdk/{name}.{ending}"));
+        // What the SDKs would read of the user's own.
+        for name in
+            ["OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"]
+        {
+            command.env_remove(name);
         }
-        assert_eq!(seen["finish"], "stop", "{form}");
-        assert!(seen["usage"]["total_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{form}: {seen}");
+        command.env("BASE_URL", base_url).env("API_KEY", api_key).envs(env.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the SDK's program starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // A program that ended before it read says why on its standard error.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = child.wait_with_output().await.expect("the SDK's program ends");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name} in {:?}: {out}\n{err}", self.language);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}\n{err}"))
     }
-    assert_eq!(seen["unary"]["text"], seen["stream"]["text"], "both forms say the same");
-    assert_eq!(seen["unary"]["request_id"].as_str().map(str::len), Some(36));
-    let error = &seen["error"];
-    assert_eq!(error["type"], "UnprocessableEntityError");
-    assert_eq!(
-        (&error["status"], &error["code"], &error["param"]),
-        (&422.into(), &"model_not_found".into(), &"model".into())
-    );
-    assert_eq!(error["request_id"].as_str().map(str::len), Some(36));
-    let models = seen["models"].as_array().expect("models");
-    assert!(models.iter().any(|model| model == "goblin-demo"), "{models:?}");
 }

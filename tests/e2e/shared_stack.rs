@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use goblin_tests::{
+    backend::BackendOptions,
     edge::EdgeOptions,
     otlp_sink::OtlpSink,
     stack::{OtlpTarget, Stack, StackOptions},
-    upstream::Upstream,
+    upstream::{Family, Upstream},
 };
 
 use crate::{
@@ -23,12 +24,34 @@ pub(crate) const STRICT_BODY_LIMIT: usize = 20_000;
 /// How long the strict edge waits for the origin: long for an origin that answers, short for people.
 const STRICT_PATIENCE_MS: &str = "1500";
 
+/// How long the impatient stack waits for content: long for a provider that answers, short for people.
+const SHORT_PATIENCE: &str = "3s";
+
+/// Many tests make a provider fail. None of them may shut it to the others.
+const NO_BREAKER: (&str, &str) = ("GOBLIN_BREAKER__ENABLED", "false");
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// A stack without limits behind which all providers are one upstream.
+fn with_upstreams(upstream: &Upstream) -> StackOptions {
+    StackOptions {
+        upstream: Some(upstream.base_url()),
+        anthropic: Some(upstream.base_url_of(Family::Anthropic)),
+        gemini: Some(upstream.base_url_of(Family::Gemini)),
+        edge: EdgeOptions { vars: UNLIMITED.map(owned).to_vec(), ..EdgeOptions::default() },
+        ..StackOptions::default()
+    }
+}
+
 /// An edge and a backend, the upstream behind them, and the sink for what both tell.
 pub(crate) struct SharedStack {
     pub(crate) upstream: Upstream,
     pub(crate) sink: OtlpSink,
     pub(crate) stack: Stack,
     strict: StartedOnce<WatchedEdge>,
+    impatient: StartedOnce<Stack>,
 }
 
 impl SharedStack {
@@ -40,17 +63,13 @@ impl SharedStack {
     async fn start() -> anyhow::Result<Self> {
         let (upstream, sink) = (Upstream::start().await?, OtlpSink::start().await?);
         let stack = Stack::start(StackOptions {
-            upstream: Some(upstream.base_url()),
+            backend: BackendOptions { env: vec![owned(NO_BREAKER)], ..BackendOptions::default() },
             backend_otlp: Some(OtlpTarget { endpoint: sink.grpc_endpoint(), protocol: "grpc" }),
             edge_otlp: Some(sink.http_endpoint()),
-            edge: EdgeOptions {
-                vars: UNLIMITED.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-                ..EdgeOptions::default()
-            },
-            ..StackOptions::default()
+            ..with_upstreams(&upstream)
         })
         .await?;
-        Ok(Self { upstream, sink, stack, strict: StartedOnce::new() })
+        Ok(Self { upstream, sink, stack, strict: StartedOnce::new(), impatient: StartedOnce::new() })
     }
 
     /// Where the backend's service listener is, for those who skip the edge.
@@ -63,6 +82,24 @@ impl SharedStack {
         let body_limit = STRICT_BODY_LIMIT.to_string();
         let vars = [("BODY_LIMIT_BYTES", body_limit.as_str()), ("BACKEND_FIRST_BYTE_TIMEOUT_MS", STRICT_PATIENCE_MS)];
         self.strict.get(|| WatchedEdge::start(&self.sink, &vars)).await
+    }
+
+    /// A stack that waits for no provider, and leaves that to its clients; started when the first test asks for it.
+    pub(crate) async fn impatient(&self) -> &Stack {
+        self.impatient.get(|| self.start_impatient()).await
+    }
+
+    async fn start_impatient(&self) -> anyhow::Result<Stack> {
+        let env = [
+            NO_BREAKER,
+            ("GOBLIN_RETRIES__ATTEMPTS", "1"),
+            ("GOBLIN_RETRIES__RETRY_AFTER_LIMIT", "0s"),
+            ("GOBLIN_TIMEOUTS__ATTEMPT", SHORT_PATIENCE),
+            ("GOBLIN_TIMEOUTS__FIRST_CONTENT", SHORT_PATIENCE),
+        ];
+        let mut options = with_upstreams(&self.upstream);
+        options.backend.env = env.map(owned).to_vec();
+        Stack::start(options).await
     }
 }
 
@@ -81,8 +118,10 @@ pub(crate) async fn shared() -> &'static SharedStack {
 pub(crate) async fn end() {
     if let Some(shared) = SHARED.started() {
         // Nobody waits for its answers any more. The edge is asked to end, so that wrangler tidies up after itself.
-        shared.stack.backend.kill().await;
-        shared.stack.edge.terminate().await;
+        for stack in [Some(&shared.stack), shared.impatient.started()].into_iter().flatten() {
+            stack.backend.kill().await;
+            stack.edge.terminate().await;
+        }
     }
     watched_edge::end_all().await;
 }

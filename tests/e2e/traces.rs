@@ -155,14 +155,15 @@ async fn a_refused_request_has_the_spans_of_the_hops_it_reached(shared: &SharedS
 
 async fn a_failed_request_fails_in_the_spans_that_failed(shared: &SharedStack) {
     for stream in [false, true] {
-        let scenario = shared.upstream.script(Script::error(500, "boom", &[]));
+        // Not one of the statuses after which the same provider is asked again.
+        let scenario = shared.upstream.script(Script::error(501, "boom", &[]));
         let answer = client::chat(shared, &scenario.chat("gpt-4o-mini", json!({"stream": stream}))).await;
         assert_eq!(answer.status(), 502);
         let trace = client::trace_id(&answer);
         let spans = spans_of(shared, &trace, 4).await;
         let chain = chain(&spans);
         assert!(chain.iter().all(|span| matches!(span.status, SpanStatus::Error(_))), "{}", dump(&spans));
-        assert_eq!(chain[3].attributes["error.type"], "500");
+        assert_eq!(chain[3].attributes["error.type"], "501");
         assert_eq!(chain[2].attributes["http.response.status_code"], 502);
     }
     // What the client did wrong fails where the provider says so, and nowhere else.

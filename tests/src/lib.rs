@@ -14,6 +14,8 @@ pub mod workspace;
 #[cfg(feature = "peers")]
 pub mod chromium;
 #[cfg(feature = "peers")]
+pub mod fault_server;
+#[cfg(feature = "peers")]
 pub mod http_client;
 #[cfg(feature = "peers")]
 pub mod http_peer;

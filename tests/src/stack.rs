@@ -17,6 +17,22 @@ const READY_BOUND: Duration = Duration::from_mins(1);
 /// How long the backend may finish what it does when it is told to end.
 const END_BOUND: Duration = Duration::from_secs(40);
 
+/// The API key of OpenAI, as the backend has it.
+pub const OPENAI_KEY: &str = "sk-of-the-tests";
+
+/// The API key of Anthropic, as the backend has it.
+pub const ANTHROPIC_KEY: &str = "sk-ant-of-the-tests";
+
+/// The API key of Gemini, as the backend has it.
+pub const GEMINI_KEY: &str = "gm-of-the-tests";
+
+/// The backend's variables for a provider that the catalogue knows as `name`, in capitals here.
+#[must_use]
+pub fn provider(name: &str, base_url: &str, api_key: &str) -> [(String, String); 2] {
+    [("BASE_URL", base_url), ("API_KEY", api_key)]
+        .map(|(field, value)| (format!("GOBLIN_PROVIDERS__{name}__{field}"), value.to_owned()))
+}
+
 /// How to start the product. The default is one of its own: free ports, a fresh key, no telemetry, the demo provider.
 #[derive(Clone, Default)]
 pub struct StackOptions {
@@ -27,6 +43,10 @@ pub struct StackOptions {
     pub issuer_secret: Option<String>,
     /// Base URL of what stands in for OpenAI, `http://…/v1`.
     pub upstream: Option<String>,
+    /// Base URL of what stands in for Anthropic, `http://…` without a path.
+    pub anthropic: Option<String>,
+    /// Base URL of what stands in for Gemini, `http://…/v1beta`.
+    pub gemini: Option<String>,
     /// Where the backend sends telemetry.
     pub backend_otlp: Option<OtlpTarget>,
     /// Where the edge sends telemetry (always OTLP/HTTP).
@@ -73,7 +93,12 @@ impl Stack {
         };
         let api_key = mint_api_key(&issuer_secret).await?;
         let mut backend = options.backend;
-        // The later of two wins.
+        let others = [("ANTHROPIC", options.anthropic, ANTHROPIC_KEY), ("GEMINI", options.gemini, GEMINI_KEY)];
+        for (name, base_url, key) in others {
+            let provider = base_url.map(|base_url| provider(name, &base_url, key));
+            // The later of two wins.
+            backend.env.splice(0..0, provider.into_iter().flatten());
+        }
         backend.env.insert(0, (ISSUER_SECRETS_OF_THE_BACKEND.to_owned(), issuer_secret.clone()));
         let backend =
             start_backend(&signing_key, options.upstream.as_deref(), options.backend_otlp.as_ref(), backend).await?;
@@ -125,10 +150,6 @@ pub async fn start_backend(
         // Tests want the demo's answers, not its pace.
         env.push(("GOBLIN_PROVIDERS__DEMO__TOKEN_INTERVAL", "1ms".to_owned()));
     }
-    if let Some(upstream) = upstream {
-        env.push(("GOBLIN_PROVIDERS__OPENAI__BASE_URL", upstream.to_owned()));
-        env.push(("GOBLIN_PROVIDERS__OPENAI__API_KEY", "sk-of-the-tests".to_owned()));
-    }
     if let Some(otlp) = otlp {
         env.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.clone()));
         env.push(("OTEL_EXPORTER_OTLP_PROTOCOL", otlp.protocol.to_owned()));
@@ -136,6 +157,9 @@ pub async fn start_backend(
         env.push(("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()));
     }
     let mut all: Vec<_> = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    if let Some(upstream) = upstream {
+        all.extend(provider("OPENAI", upstream, OPENAI_KEY));
+    }
     // The later of two wins.
     all.append(&mut options.env);
     options.env = all;

@@ -108,13 +108,26 @@ fn introduce(stack: &Stack) {
     println!("The edge (the public URL)         {}", stack.edge.url(""));
     println!("The backend, service listener     http://{}", stack.backend.service());
     println!("The backend, operations listener  http://{}", stack.backend.operations());
-    println!("An API key (one more: goblin-backend keys create)  {}", stack.api_key);
+    println!("An API key                        {}", stack.api_key);
     println!();
     println!("Try it:");
     println!("{}", chat("-sS", ""));
     println!("{}", chat("-sSN", r#""stream":true,"#));
     println!();
+    println!("One more key, made with the same secret:");
+    // The secret itself is no business of a terminal's history.
+    let secret = "$(sed -n 's/^API_KEY_ISSUER_SECRETS=//p' .dev.vars | tr -d '\"')";
+    let program = backend_program();
+    println!("GOBLIN_AUTH__ISSUER_SECRETS=\"{secret}\" {program} keys create");
+    println!();
     println!("Ctrl-C ends it.");
+}
+
+/// The path of the backend's program, as one types it here.
+fn backend_program() -> String {
+    let folder = workspace::artifact_dir().unwrap_or_default();
+    let folder = folder.strip_prefix(workspace::root()).map(std::path::Path::to_path_buf).unwrap_or(folder);
+    folder.join("goblin-backend").display().to_string()
 }
 
 async fn end(stack: &Stack, mut interrupt: Interrupt) {

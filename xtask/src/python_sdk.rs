@@ -1,4 +1,4 @@
-//! The official OpenAI SDK for Python, for the end-to-end tests, in a virtual environment in the cache directory.
+//! The official SDKs for Python, for the end-to-end tests, in a virtual environment in the cache directory.
 
 use std::{fs, path::PathBuf};
 
@@ -25,7 +25,7 @@ pub(crate) async fn ensure() -> Result<PathBuf> {
     if progress::is_marked(&marker, &name) {
         return Ok(interpreter);
     }
-    let doing = "installing the OpenAI SDK for Python (once)";
+    let doing = "installing the SDKs for Python (once)";
     let _lock = exclusive(&environment.with_added_extension("lock"), doing).await?;
     if progress::is_marked(&marker, &name) {
         return Ok(interpreter);

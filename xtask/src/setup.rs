@@ -9,7 +9,7 @@ pub(crate) async fn run() -> Result<()> {
     rust_parts::ensure_checkers().await?;
     build_edge::install_tools().await?;
     if let Err(error) = python_sdk::ensure().await {
-        say(&format!("- the tests with OpenAI's SDK for Python will be skipped: {error:#}"));
+        say(&format!("- the tests with the SDKs for Python will be skipped: {error:#}"));
     }
     say("✓ all set up");
     Ok(())

@@ -59,7 +59,7 @@ async fn run_all(options: &TestOptions, results: &mut TestResults) -> Result<()>
         Ok(python) => Some(python),
         // The tests that need it skip themselves, or fail when nothing may be skipped.
         Err(error) => {
-            say(&format!("- the tests with OpenAI's SDK for Python cannot run: {error:#}"));
+            say(&format!("- the tests with the SDKs for Python cannot run: {error:#}"));
             None
         }
     };

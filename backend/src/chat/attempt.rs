@@ -1,50 +1,93 @@
-//! A streamed answer on its way: what comes is read, judged and handed on.
+//! One call of a provider.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
+use goblin_shared::catalogue::Target;
 use tokio::time::{Instant, timeout_at};
 
-use super::{call_span::CallSpan, call_watch::CallWatch, timeouts::Timeouts};
-use crate::ports::{AnswerStream, ProviderError, StreamEvent};
+use super::{call_span::CallSpan, call_watch::CallWatch, lane::Place};
+use crate::ports::{AnswerStream, Call, Chunk, Provider, ProviderError, StreamEvent};
 
-/// One chunk for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    /// The data of its event, as the provider sent it.
-    pub(crate) data: String,
-    /// Whether it holds content.
-    pub(crate) content: bool,
+/// A call that is about to be made, with all rights to it. Dropping it ends the call.
+pub(super) struct Attempt {
+    pub(super) target: Target,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) call: Call,
+    pub(super) span: CallSpan,
+    pub(super) watch: CallWatch,
+    pub(super) place: Place,
+    pub(super) patience: Patience,
 }
 
-/// A call of a provider whose answer is streamed. Dropping it ends the call.
-pub(crate) struct Attempt {
-    span: CallSpan,
-    watch: CallWatch,
-    events: AnswerStream,
-    /// The client wants the usage chunk.
-    include_usage: bool,
-    timeouts: Timeouts,
-    started: Instant,
-    /// When the last chunk came, once content has.
-    flowing_since: Option<Instant>,
+/// Until when something must be there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The first content of a stream, or a whole answer.
+    pub(super) first_content: Limit,
+    /// From one event to the next, once content has come.
+    pub(super) between_chunks: Duration,
+    /// The end of a stream.
+    pub(super) end: Limit,
+}
+
+/// A point in time, and how long it is to it from where it is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) at: Instant,
+    pub(super) length: Duration,
 }
 
 impl Attempt {
-    pub(super) fn new(
-        span: CallSpan,
-        watch: CallWatch,
-        events: AnswerStream,
-        include_usage: bool,
-        timeouts: Timeouts,
-    ) -> Self {
-        Self { span, watch, events, include_usage, timeouts, started: Instant::now(), flowing_since: None }
+    /// Makes the call and waits for the whole answer.
+    pub(super) async fn complete(mut self) -> Result<bytes::Bytes, ProviderError> {
+        self.watch.begin();
+        let Limit { at, length } = self.patience.first_content;
+        let answer = match timeout_at(at, self.provider.complete(self.call)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ProviderError::TimedOut { what: "the whole answer", limit: length }),
+        };
+        match answer {
+            Ok(answer) => {
+                self.span.answered_with(answer.status);
+                *self.span.facts() = answer.facts;
+                self.watch.content();
+                self.watch.complete();
+                self.span.complete();
+                Ok(answer.body)
+            }
+            Err(error) => {
+                self.watch.fail(&error);
+                self.span.fail(&error);
+                Err(error)
+            }
+        }
     }
 
-    /// The next chunk; `None` when the answer is complete. After either end there is nothing more.
-    ///
-    /// Nothing is lost when the future is dropped while it waits.
-    pub(crate) async fn next(&mut self) -> Result<Option<Piece>, ProviderError> {
+    /// Makes the call, whose answer is to be streamed.
+    pub(super) fn stream(mut self) -> StreamedAttempt {
+        self.watch.begin();
+        let events = self.provider.stream(self.call);
+        let Self { target, span, watch, place, patience, .. } = self;
+        StreamedAttempt { target, span, watch, _place: place, events, patience, flowing: false }
+    }
+}
+
+/// A call whose answer is streamed. Dropping it ends the call.
+pub(super) struct StreamedAttempt {
+    pub(super) target: Target,
+    span: CallSpan,
+    watch: CallWatch,
+    _place: Place,
+    events: AnswerStream,
+    patience: Patience,
+    /// Content has come.
+    flowing: bool,
+}
+
+impl StreamedAttempt {
+    /// The next event for the client; `None` when the answer is complete. After either end there is nothing more.
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, ProviderError> {
         let next = self.read().await;
         match &next {
             Ok(Some(_)) => return next,
@@ -61,42 +104,36 @@ impl Attempt {
         next
     }
 
-    async fn read(&mut self) -> Result<Option<Piece>, ProviderError> {
+    async fn read(&mut self) -> Result<Option<Chunk>, ProviderError> {
         loop {
-            let (deadline, what, limit) = self.deadline();
-            let event = timeout_at(deadline, self.events.next()).await;
-            match event.map_err(|_| ProviderError::TimedOut { what, limit })? {
+            let (limit, what) = self.limit();
+            let event = timeout_at(limit.at, self.events.next()).await;
+            match event.map_err(|_| ProviderError::TimedOut { what, limit: limit.length })? {
                 Some(Ok(StreamEvent::Opened(status))) => self.span.answered_with(status),
-                Some(Ok(StreamEvent::Chunk(data))) => {
-                    let kind = self.span.facts().learn(&data);
-                    let kind = kind.map_err(|_| ProviderError::Garbage("a chunk is not a JSON object"))?;
-                    if kind.content {
+                Some(Ok(StreamEvent::Learnt(news))) => self.span.facts().learn(news),
+                Some(Ok(StreamEvent::Chunk(chunk))) => {
+                    if chunk.content {
                         self.watch.content();
+                        self.flowing = true;
                     }
-                    if kind.content || self.flowing_since.is_some() {
-                        self.flowing_since = Some(Instant::now());
-                    }
-                    if !kind.usage_only || self.include_usage {
-                        return Ok(Some(Piece { data, content: kind.content }));
-                    }
+                    return Ok(Some(chunk));
                 }
                 Some(Ok(StreamEvent::Done)) => return Ok(None),
                 Some(Err(error)) => return Err(error),
-                // Some servers say nothing at the end; then each choice must have said that it is one.
-                None if self.span.facts().is_finished() => return Ok(None),
                 None => return Err(ProviderError::Cut),
             }
         }
     }
 
     /// Until when the next event must come, and what is waited for.
-    fn deadline(&self) -> (Instant, &'static str, Duration) {
-        let Timeouts { first_content, between_chunks, total } = self.timeouts;
-        let next = match self.flowing_since {
-            None => (self.started + first_content, "the first content", first_content),
-            Some(last) => (last + between_chunks, "the next chunk", between_chunks),
+    fn limit(&self) -> (Limit, &'static str) {
+        let Patience { first_content, between_chunks, end } = self.patience;
+        let next = if self.flowing {
+            // From now on: a slow client is no fault of the provider's.
+            (Limit { at: Instant::now() + between_chunks, length: between_chunks }, "the next chunk")
+        } else {
+            (first_content, "the first content")
         };
-        let end = (self.started + total, "the whole answer", total);
-        if next.0 < end.0 { next } else { end }
+        if next.0.at < end.at { next } else { (end, "the whole answer") }
     }
 }

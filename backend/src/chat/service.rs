@@ -1,36 +1,62 @@
-//! Carries out a plan.
+//! What the gateway can call, and the way to it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use goblin_shared::{
     catalogue::{Catalogue, Model, Target},
     provider_health::ProviderHealth,
-    request_id::RequestId,
     route::Plan,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::{attempt::Attempt, call_span::CallSpan, call_watch::SharedState, timeouts::Timeouts};
-use crate::ports::{Call, Provider, ProviderError, Providers};
+use super::{
+    breaker::BreakerSettings,
+    call_watch::SharedState,
+    lane::{Lane, LaneSettings},
+    provider_state::{Mode, ProviderState},
+    run::{PlanFailure, Run},
+    timeouts::{Retries, Timeouts},
+};
+use crate::ports::{ClientRequest, Provider, Random};
 
-/// Answers chat requests by calling providers.
+/// How providers are treated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChatSettings {
+    /// Patience.
+    pub(crate) timeouts: Timeouts,
+    /// Another try.
+    pub(crate) retries: Retries,
+    /// When a provider is left alone; `None`: never.
+    pub(crate) breakers: Option<BreakerSettings>,
+}
+
+/// A provider and how many may call it.
+pub(crate) struct Upstream {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) lane: Lane,
+}
+
+impl Upstream {
+    pub(crate) fn new(provider: Arc<dyn Provider>, lane: LaneSettings) -> Self {
+        Self { provider, lane: Lane::new(lane) }
+    }
+}
+
+/// Answers requests by calling providers.
 pub(crate) struct ChatService {
     catalogue: Catalogue,
-    providers: Providers,
-    timeouts: Timeouts,
-    state: SharedState,
+    upstreams: BTreeMap<String, Arc<Upstream>>,
+    pub(super) settings: ChatSettings,
+    pub(super) state: SharedState,
+    pub(super) random: Arc<dyn Random>,
 }
 
 /// A request that has been checked and planned.
 #[derive(Clone, Debug)]
 pub(crate) struct ChatRequest {
-    /// The client's body, as it came.
-    pub(crate) body: Bytes,
-    /// The client wants the usage of a stream.
-    pub(crate) include_usage: bool,
-    /// Its id.
-    pub(crate) request_id: RequestId,
+    /// What the client wants.
+    pub(crate) client: ClientRequest,
     /// The trace's id is random; for the provider's `traceparent`.
     pub(crate) random_trace_id: bool,
 }
@@ -40,12 +66,29 @@ pub(crate) struct ChatRequest {
 pub(crate) struct Usable {
     /// What to call.
     pub(crate) target: Target,
-    provider: Arc<dyn Provider>,
+    pub(super) upstream: Arc<Upstream>,
+}
+
+/// A whole answer, and whose.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// Who answered.
+    pub(crate) target: Target,
+    /// A JSON object in the client's shape.
+    pub(crate) body: Bytes,
 }
 
 impl ChatService {
-    pub(crate) fn new(catalogue: Catalogue, providers: Providers, timeouts: Timeouts) -> Self {
-        Self { catalogue, providers, timeouts, state: SharedState::default() }
+    /// `upstreams` by their key in the catalogue.
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        upstreams: BTreeMap<String, Upstream>,
+        settings: ChatSettings,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let upstreams = upstreams.into_iter().map(|(key, upstream)| (key, Arc::new(upstream))).collect();
+        let state = SharedState::new(ProviderState::new(settings.breakers));
+        Self { catalogue, upstreams, settings, state, random }
     }
 
     /// The catalogue that plans are made from.
@@ -55,12 +98,12 @@ impl ChatService {
 
     /// Whether any provider can be called at all.
     pub(crate) fn has_providers(&self) -> bool {
-        !self.providers.is_empty()
+        !self.upstreams.is_empty()
     }
 
     /// How calls of the providers went lately. Every provider that is configured is named.
     pub(crate) fn health(&self) -> ProviderHealth {
-        self.state.lock().health(self.providers.keys(), Instant::now())
+        self.state.lock().health(self.upstreams.keys(), Instant::now())
     }
 
     /// Another number whenever a call has put something down in [`Self::health`], or brought it back.
@@ -70,8 +113,10 @@ impl ChatService {
 
     /// The catalogue's models that can be called here.
     pub(crate) fn models(&self) -> impl Iterator<Item = &Model> {
-        let provider = |model: &Model| self.providers.get(&model.provider);
-        self.catalogue.models().iter().filter(move |model| provider(model).is_some_and(|it| it.offers(&model.name)))
+        let offers = |model: &Model| {
+            self.upstreams.get(&model.provider).is_some_and(|upstream| upstream.provider.offers(&model.name))
+        };
+        self.catalogue.models().iter().filter(move |model| offers(model))
     }
 
     /// Whether this target can be called here.
@@ -83,55 +128,22 @@ impl ChatService {
     /// catalogue, or to providers that are not configured.
     pub(crate) fn usable(&self, plan: &Plan) -> Vec<Usable> {
         let usable = |target: &Target| {
-            let provider = self.providers.get(&target.provider)?;
-            self.offers(target).then(|| Usable { target: target.clone(), provider: provider.clone() })
+            let upstream = self.upstreams.get(&target.provider)?;
+            self.offers(target).then(|| Usable { target: target.clone(), upstream: upstream.clone() })
         };
         plan.entries().iter().filter_map(usable).collect()
     }
 
     /// Answers in one piece. Dropping the future ends the call.
-    pub(crate) async fn complete(&self, entry: &Usable, request: ChatRequest) -> Result<Bytes, ProviderError> {
-        let mut span = CallSpan::begin(&entry.target, entry.provider.remote());
-        let call = call(&entry.target, request, &span);
-        let mut watch = self.state.watch(&entry.target);
-        // The whole of it is its first content.
-        let limit = self.timeouts.first_content.min(self.timeouts.total);
-        let answer = match timeout(limit, entry.provider.complete(call)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ProviderError::TimedOut { what: "the whole answer", limit }),
-        };
-        match answer {
-            Ok(answer) => {
-                span.answered_with(answer.status);
-                // The adapter has seen to it that this is a JSON object.
-                let _ = std::str::from_utf8(&answer.body).map(|json| span.facts().learn(json));
-                watch.content();
-                watch.complete();
-                span.complete();
-                Ok(answer.body)
-            }
-            Err(error) => {
-                watch.fail(&error);
-                span.fail(&error);
-                Err(error)
+    pub(crate) async fn complete(&self, entries: &[Usable], request: &ChatRequest) -> Result<Answered, PlanFailure> {
+        let mut run = Run::new(self, request, entries, Mode::Whole);
+        while let Some(attempt) = run.next().await {
+            let target = attempt.target.clone();
+            match attempt.complete().await {
+                Ok(body) => return Ok(Answered { target, body }),
+                Err(error) => run.failed(error),
             }
         }
-    }
-
-    /// Answers piece by piece.
-    pub(crate) fn stream(&self, entry: &Usable, request: ChatRequest) -> Attempt {
-        let span = CallSpan::begin(&entry.target, entry.provider.remote());
-        let include_usage = request.include_usage;
-        let events = entry.provider.stream(call(&entry.target, request, &span));
-        Attempt::new(span, self.state.watch(&entry.target), events, include_usage, self.timeouts)
-    }
-}
-
-fn call(target: &Target, request: ChatRequest, span: &CallSpan) -> Call {
-    Call {
-        traceparent: span.traceparent(request.random_trace_id),
-        body: request.body,
-        model: target.model.clone(),
-        request_id: request.request_id,
+        Err(run.into_failure())
     }
 }

@@ -1,18 +1,45 @@
 //! `[providers.<name>]`: how each provider of the catalogue is called.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+mod http;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use goblin_shared::catalogue::Catalogue;
-use secrecy::SecretString;
 
+pub(crate) use self::{
+    http::{AuthField, HttpConfig},
+    keys::KeyConfig,
+};
 use super::{
     fault::Fault,
     reader::{Reader, distance},
-    value::{BaseUrl, Secret, Value},
+    value::{Count, Value, Whole},
 };
+use crate::wire::family::Family;
 
 const SECTION: &str = "providers";
-const FIELDS: [&str; 7] = ["enabled", "family", "base_url", "api_key", "api_key_file", "models", "token_interval"];
+const FIELDS: [&str; 17] = [
+    "enabled",
+    "family",
+    "base_url",
+    "api_key",
+    "api_key_file",
+    "api_keys",
+    "models",
+    "token_interval",
+    "auth",
+    "query",
+    "headers",
+    "stream_usage",
+    "max_tokens_field",
+    "reasoning_details",
+    "max_concurrency",
+    "max_queue",
+    "queue_timeout",
+];
 
 /// A provider that can be called.
 #[derive(Clone, Debug)]
@@ -22,12 +49,18 @@ pub(crate) struct ProviderConfig {
     /// `models`, `GOBLIN_PROVIDERS__<NAME>__MODELS`: which of the catalogue's models it offers, and what it calls them
     /// itself: a table, a list, or text `name=upstream,name2`. Default: all of them, under their own names.
     pub(crate) models: BTreeMap<String, String>,
+    /// `max_concurrency`, `GOBLIN_PROVIDERS__<NAME>__MAX_CONCURRENCY`: calls at the same time. Default 1024.
+    pub(crate) max_concurrency: usize,
+    /// `max_queue`, `GOBLIN_PROVIDERS__<NAME>__MAX_QUEUE`: calls that may wait for others to end; 0: none. Default 1024.
+    pub(crate) max_queue: usize,
+    /// `queue_timeout`, `GOBLIN_PROVIDERS__<NAME>__QUEUE_TIMEOUT`: how long they wait. Default 1 s.
+    pub(crate) queue_timeout: Duration,
     /// What belongs to its family.
     pub(crate) kind: ProviderKind,
 }
 
-/// The wire families. `family`, `GOBLIN_PROVIDERS__<NAME>__FAMILY`: `openai` or `demo`. The names `openai` and `demo`
-/// have it as their default.
+/// What answers. `family`, `GOBLIN_PROVIDERS__<NAME>__FAMILY`: `openai`, `anthropic`, `gemini` or `demo`. Names that are
+/// one of these have it as their default.
 ///
 /// A provider is configured as soon as any of its fields is set, `demo` also when no field of any provider is: where there
 /// is a real one, nobody is to be answered by the demo unawares. None is when `enabled`
@@ -39,43 +72,45 @@ pub(crate) enum ProviderKind {
         /// `token_interval`, `GOBLIN_PROVIDERS__<NAME>__TOKEN_INTERVAL`: pause before each token. Default 20 ms.
         token_interval: Duration,
     },
-    /// Speaks OpenAI's wire format.
-    OpenAi {
-        /// `base_url`, `GOBLIN_PROVIDERS__<NAME>__BASE_URL`: what stands before `/chat/completions`. Default for the
-        /// name `openai`: `https://api.openai.com/v1`.
-        base_url: String,
-        /// `api_key` or `api_key_file`, `GOBLIN_PROVIDERS__<NAME>__API_KEY[_FILE]`: sent as `authorization: Bearer`. No
-        /// default; a server of one's own may need none.
-        api_key: Option<SecretString>,
-    },
+    /// A server.
+    Http(Box<HttpConfig>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
-    OpenAi,
+enum Kind {
     Demo,
+    Http(Family),
 }
 
-impl Value for Family {
+impl Value for Kind {
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
-            "openai" => Ok(Self::OpenAi),
+            "openai" => Ok(Self::Http(Family::OpenAi)),
+            "anthropic" => Ok(Self::Http(Family::Anthropic)),
+            "gemini" => Ok(Self::Http(Family::Gemini)),
             "demo" => Ok(Self::Demo),
-            _ => Err("must be `openai` or `demo`".to_owned()),
+            _ => Err("must be `openai`, `anthropic`, `gemini` or `demo`".to_owned()),
         }
     }
 
     fn show(&self) -> String {
         match self {
-            Self::OpenAi => "openai",
+            Self::Http(Family::OpenAi) => "openai",
+            Self::Http(Family::Anthropic) => "anthropic",
+            Self::Http(Family::Gemini) => "gemini",
             Self::Demo => "demo",
         }
         .to_owned()
     }
 }
 
-/// Reads all providers. Without a valid catalogue nothing can be said about them.
-pub(super) fn read(reader: &mut Reader, catalogue: Option<&Catalogue>) -> Vec<ProviderConfig> {
+/// Reads all providers; keys may stand in variables of the environment. Without a valid catalogue nothing can be said
+/// about them.
+pub(super) fn read(
+    reader: &mut Reader,
+    catalogue: Option<&Catalogue>,
+    environment: &[(String, String)],
+) -> Vec<ProviderConfig> {
     let names = reader.names_under(SECTION);
     let Some(catalogue) = catalogue else {
         for name in names.keys() {
@@ -97,59 +132,39 @@ pub(super) fn read(reader: &mut Reader, catalogue: Option<&Catalogue>) -> Vec<Pr
         }
     }
     let configured = listed.into_iter().filter(|key| names.contains_key(*key) || (*key == "demo" && names.is_empty()));
-    configured.filter_map(|key| provider(reader, catalogue, key)).collect()
+    configured.filter_map(|key| provider(reader, catalogue, key, environment)).collect()
 }
 
-fn provider(reader: &mut Reader, catalogue: &Catalogue, key: &str) -> Option<ProviderConfig> {
+fn provider(
+    reader: &mut Reader,
+    catalogue: &Catalogue,
+    key: &str,
+    environment: &[(String, String)],
+) -> Option<ProviderConfig> {
     let path = |field| [SECTION, key, field];
     let enabled = reader.or(&path("enabled"), true);
-    let family = match key {
-        "openai" => Some(reader.or(&path("family"), Family::OpenAi)),
-        "demo" => Some(reader.or(&path("family"), Family::Demo)),
-        _ => {
-            if !reader.has(&path("family")) {
-                reader.fault_of(&path("family"), "needed: say `openai` if it speaks OpenAI's wire format");
-            }
-            reader.optional(&path("family"))
+    let kind = if let Ok(default) = Kind::from_text(key) {
+        Some(reader.or(&path("family"), default))
+    } else {
+        if !reader.has(&path("family")) {
+            reader.fault_of(
+                &path("family"),
+                "needed: say `openai` if it speaks OpenAI's wire format, or `anthropic`, `gemini`",
+            );
         }
+        reader.optional(&path("family"))
     };
     let models = models(reader, catalogue, key);
-    let kind = match family? {
-        Family::Demo => {
+    let Count(max_concurrency) = reader.or(&path("max_concurrency"), Count(1_024));
+    let Whole(max_queue) = reader.or(&path("max_queue"), Whole(1_024));
+    let queue_timeout = reader.nonzero(&path("queue_timeout"), Duration::from_secs(1));
+    let kind = match kind? {
+        Kind::Demo => {
             ProviderKind::Demo { token_interval: reader.or(&path("token_interval"), Duration::from_millis(20)) }
         }
-        Family::OpenAi => {
-            let base_url = if key == "openai" {
-                Some(reader.or(&path("base_url"), BaseUrl("https://api.openai.com/v1".to_owned())))
-            } else {
-                if !reader.has(&path("base_url")) {
-                    reader.fault_of(&path("base_url"), "needed: what stands before /chat/completions");
-                }
-                reader.optional(&path("base_url"))
-            };
-            let api_key = api_key(reader, key);
-            ProviderKind::OpenAi { base_url: base_url?.0, api_key }
-        }
+        Kind::Http(family) => ProviderKind::Http(Box::new(HttpConfig::read(reader, key, family, environment)?)),
     };
-    enabled.then(|| ProviderConfig { name: key.to_owned(), models, kind })
-}
-
-fn api_key(reader: &mut Reader, key: &str) -> Option<SecretString> {
-    let direct = reader.optional::<Secret>(&[SECTION, key, "api_key"]);
-    let file_path = [SECTION, key, "api_key_file"];
-    let Some(file) = reader.optional::<PathBuf>(&file_path) else { return direct.map(|Secret(key)| key) };
-    if direct.is_some() {
-        reader.fault_of(&file_path, "set either api_key or api_key_file, not both");
-        return None;
-    }
-    let read = std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"));
-    match read.and_then(|text| Secret::from_text(text.trim()).map_err(|reason| format!("its content {reason}"))) {
-        Ok(Secret(key)) => Some(key),
-        Err(reason) => {
-            reader.fault_of(&file_path, reason);
-            None
-        }
-    }
+    enabled.then(|| ProviderConfig { name: key.to_owned(), models, max_concurrency, max_queue, queue_timeout, kind })
 }
 
 fn models(reader: &mut Reader, catalogue: &Catalogue, key: &str) -> BTreeMap<String, String> {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    time::Duration,
 };
 
 use super::{
@@ -64,6 +65,15 @@ impl Reader {
             self.tell(path, &default, "default".to_owned());
         }
         default
+    }
+
+    /// A duration that must not be nothing.
+    pub(super) fn nonzero(&mut self, path: &[&str], default: Duration) -> Duration {
+        let duration = self.or(path, default);
+        if duration.is_zero() {
+            self.fault_of(path, "must be longer than nothing");
+        }
+        duration
     }
 
     /// The value of a setting that has no default. A fault in it is noted, and `None` returned.

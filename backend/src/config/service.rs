@@ -7,7 +7,10 @@ use std::{
 
 use goblin_shared::limits;
 
-use super::{reader::Reader, value::Bytes};
+use super::{
+    reader::Reader,
+    value::{Bytes, Count},
+};
 
 /// How requests are taken.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(crate) struct ServiceConfig {
     /// `service.shutdown_grace`, `GOBLIN_SERVICE__SHUTDOWN_GRACE`: how long open requests may go on after the signal to
     /// end. Default 30 s.
     pub(crate) shutdown_grace: Duration,
+    /// `service.max_requests`, `GOBLIN_SERVICE__MAX_REQUESTS`: requests in flight; more are refused with 503. Default 4096.
+    pub(crate) max_requests: usize,
 }
 
 impl ServiceConfig {
@@ -28,6 +33,7 @@ impl ServiceConfig {
             listen: reader.or(&["service", "listen"], default),
             body_limit: reader.or(&["service", "body_limit"], Bytes(limits::BODY_BYTES)).0,
             shutdown_grace: reader.or(&["service", "shutdown_grace"], Duration::from_secs(30)),
+            max_requests: reader.or(&["service", "max_requests"], Count(4_096)).0,
         }
     }
 }

@@ -100,6 +100,44 @@ impl Value for Count {
     }
 }
 
+/// A whole number; 0 is one too.
+#[derive(Clone, Copy)]
+pub(super) struct Whole(pub(super) usize);
+
+impl Value for Whole {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.replace('_', "").parse().map(Self).map_err(|_| "must be a whole number".to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A part of a whole, more than none of it and at most all.
+#[derive(Clone, Copy)]
+pub(super) struct Ratio(pub(super) f64);
+
+impl Value for Ratio {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let ratio = text.parse().ok().filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+        ratio.map(Self).ok_or_else(|| "must be more than 0 and at most 1, for example 0.5".to_owned())
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::Float(number) => Self::from_text(&number.to_string()),
+            toml::Value::Integer(number) => Self::from_text(&number.to_string()),
+            toml::Value::String(text) => Self::from_text(text),
+            _ => Err("must be a number".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// A size in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Bytes(pub(super) usize);
@@ -169,20 +207,23 @@ impl Value for Secret {
     }
 }
 
-/// A URL with `http` or `https`, a host, and no credentials, query or fragment; without a `/` at its end.
+/// A URL with `http` or `https`, a host, and no credentials, query or fragment; without a `/` at its end. Its path may
+/// contain `{model}`.
 #[derive(Clone, Debug)]
 pub(super) struct BaseUrl(pub(super) String);
 
 impl Value for BaseUrl {
     fn from_text(text: &str) -> Result<Self, String> {
         let wrong = || "must be a URL such as https://api.example.com/v1".to_owned();
-        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
-        let scheme = uri.scheme_str().is_some_and(|scheme| scheme == "http" || scheme == "https");
+        let uri: http::Uri = text.replace("{model}", "model").parse().map_err(|_| wrong())?;
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https")).ok_or_else(wrong)?;
         let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(wrong)?;
         if authority.as_str().contains('@') {
             return Err("must not contain credentials; they have fields of their own".to_owned());
         }
-        if !scheme || uri.query().is_some() || text.contains('#') {
+        // Had a model's name been put into the host, the two would differ.
+        let in_path = text.get(scheme.len() + 3..).is_some_and(|rest| rest.starts_with(authority.as_str()));
+        if uri.query().is_some() || text.contains('#') || !in_path {
             return Err(wrong());
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
@@ -232,8 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn ratios_are_parts_of_a_whole() {
+        assert_eq!(Ratio::from_toml(&toml::Value::Float(0.25)).map(|ratio| ratio.0), Ok(0.25));
+        assert_eq!(Ratio::from_text("1").map(|ratio| ratio.0), Ok(1.0));
+        for text in ["", "0", "1.01", "-0.5", "NaN", "inf", "50%"] {
+            assert!(Ratio::from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn base_urls_lose_the_last_slash() {
         assert_eq!(BaseUrl::from_text("http://127.0.0.1:1/v1/").unwrap().0, "http://127.0.0.1:1/v1");
+        let azure = "https://x.example/openai/deployments/{model}";
+        assert_eq!(BaseUrl::from_text(azure).unwrap().0, azure);
+        for text in ["https://{model}.example/v1", "https://x{model}/v1", "http://u:{model}@x"] {
+            assert!(BaseUrl::from_text(text).is_err(), "{text}");
+        }
         for text in ["", "127.0.0.1:80", "ftp://x", "http://", "http://x?a", "http://x#a", "http://u:p@x"] {
             assert!(BaseUrl::from_text(text).is_err(), "{text}");
         }

@@ -13,7 +13,9 @@ use axum::{
 };
 use goblin_shared::{
     api::Api,
-    headers::{GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE},
+    headers::{
+        ANTHROPIC_REQUEST_ID, GOBLIN_MODEL, GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE,
+    },
     request_id::RequestId,
     server_timing::ServerTiming,
     trace_context::TraceContext,
@@ -30,6 +32,7 @@ use super::{
     answer_body::{AnswerBody, Ending},
     edge_gate::{Admission, Audience, EdgeGate, Refusal},
     errors, health,
+    places::Place,
     request_context::{LateFailure, RequestContext},
 };
 use crate::{monitoring, ports::Ids};
@@ -87,6 +90,7 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
         is_probe,
         late_failure: late_failure.clone(),
         status: None,
+        answered_by: None,
         code: None,
         ended: false,
     };
@@ -107,16 +111,21 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
         timing = timing.duration("provider", millis(time));
     }
     let headers = response.headers_mut();
-    for (name, value) in [(REQUEST_ID, request_id.to_string()), (SERVER_TIMING, timing.into_value())] {
+    // Anthropic's SDKs look for the id under a name of their own.
+    let anthropics = (api == Api::Messages).then(|| (ANTHROPIC_REQUEST_ID, request_id.to_string()));
+    let ours = [(REQUEST_ID, request_id.to_string()), (SERVER_TIMING, timing.into_value())];
+    for (name, value) in ours.into_iter().chain(anthropics) {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     }
+    ending.answered_by = response.headers().get(GOBLIN_MODEL).and_then(|by| by.to_str().ok()).map(str::to_owned);
     ending.answered(response.status().as_u16(), code);
+    let place = response.extensions_mut().remove::<Arc<Place>>();
     response.map(|body| {
         // The answer to HEAD has a body that is never sent, so that it would seem cancelled.
         let body = if is_head { Body::empty() } else { body };
-        Body::new(AnswerBody::new(body, ending))
+        Body::new(AnswerBody::new(body, ending, place))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -12,7 +13,7 @@ use goblin_shared::error_body::ErrorCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::Span;
 
-use super::request_context::LateFailure;
+use super::{places::Place, request_context::LateFailure};
 use crate::chat::Outcome;
 
 /// Status in the log of a request whose client left before the head of its answer.
@@ -30,6 +31,8 @@ pub(super) struct Ending {
     pub(super) is_probe: bool,
     pub(super) late_failure: LateFailure,
     pub(super) status: Option<u16>,
+    /// Who answered, `provider/model`.
+    pub(super) answered_by: Option<String>,
     pub(super) code: Option<ErrorCode>,
     pub(super) ended: bool,
 }
@@ -68,13 +71,33 @@ impl Ending {
         let (method, route) = (self.method.as_str(), self.route.as_deref());
         let status = self.status.unwrap_or(CLIENT_LEFT);
         let (outcome, code) = (outcome.as_str(), late.or(self.code).map(ErrorCode::as_str));
-        let client_request_id = self.client_request_id.as_deref();
+        let (answered_by, client_request_id) = (self.answered_by.as_deref(), self.client_request_id.as_deref());
         // Entering it also makes this moment its end.
         span.in_scope(|| {
             if self.is_probe {
-                tracing::debug!(method, route, status, duration_ms, outcome, code, client_request_id, "request");
+                tracing::debug!(
+                    method,
+                    route,
+                    status,
+                    duration_ms,
+                    outcome,
+                    code,
+                    answered_by,
+                    client_request_id,
+                    "request"
+                );
             } else {
-                tracing::info!(method, route, status, duration_ms, outcome, code, client_request_id, "request");
+                tracing::info!(
+                    method,
+                    route,
+                    status,
+                    duration_ms,
+                    outcome,
+                    code,
+                    answered_by,
+                    client_request_id,
+                    "request"
+                );
             }
         });
     }
@@ -91,11 +114,13 @@ impl Drop for Ending {
 pub(super) struct AnswerBody {
     inner: Body,
     ending: Ending,
+    /// The request's, as long as any of its answer is in memory.
+    _place: Option<Arc<Place>>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: Body, ending: Ending) -> Self {
-        Self { inner, ending }
+    pub(super) fn new(inner: Body, ending: Ending, place: Option<Arc<Place>>) -> Self {
+        Self { inner, ending, _place: place }
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`, `/v1/messages` and `/v1/embeddings`: the same way for all, each in its own shape.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,9 +11,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use goblin_shared::{
     api::Api,
-    chat_request,
+    catalogue::Target,
+    chat_request::{self, ChatFacts},
     error_body::{ClientError, ErrorCode},
-    headers::GOBLIN_MODEL,
+    headers::{ANTHROPIC_BETA, ANTHROPIC_VERSION, GOBLIN_MODEL},
     limits::JSON_DEPTH,
     route::{Circumstances, Plan},
 };
@@ -34,23 +35,92 @@ use super::{
     sse,
 };
 use crate::{
-    chat::{self, Attempt, ChatRequest, Piece},
-    ports::ProviderError,
+    chat::{ChatRequest, PlanFailure, Step, Streaming, Usable},
+    ports::ClientRequest,
 };
+
+/// Longest time that the head of a stream is held back for the first content.
+const HOLD: Duration = Duration::from_secs(15);
 
 /// Longest silence towards the client.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(15);
 
-/// Answers a chat request, whole or as a stream.
+/// Longest time for a request's body.
+const BODY_WITHIN: Duration = Duration::from_mins(1);
+
+/// `POST /v1/chat/completions`
 pub(super) async fn completions(
     State(service): State<Arc<Service>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Failure> {
+    answer(Api::ChatCompletions, service, context, request).await
+}
+
+/// `POST /v1/messages`
+pub(super) async fn messages(
+    State(service): State<Arc<Service>>,
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+) -> Result<Response, Failure> {
+    answer(Api::Messages, service, context, request).await
+}
+
+/// `POST /v1/embeddings`
+pub(super) async fn embeddings(
+    State(service): State<Arc<Service>>,
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+) -> Result<Response, Failure> {
+    answer(Api::Embeddings, service, context, request).await
+}
+
+/// Reads, plans, has the plan carried out, and answers in one piece or as a stream.
+async fn answer(
+    api: Api,
+    service: Arc<Service>,
+    context: RequestContext,
+    request: Request,
+) -> Result<Response, Failure> {
     let (head, body) = request.into_parts();
     check_head(&head.headers, service.body_limit)?;
+    let (anthropic_version, anthropic_beta) =
+        if api == Api::Messages { anthropic_fields(&head.headers)? } else { (None, None) };
+    let place = service.places.take()?;
     let body = read_body(body, service.body_limit).await?;
-    let facts = chat_request::read(&body, JSON_DEPTH, Api::ChatCompletions)?;
+    let facts = chat_request::read(&body, JSON_DEPTH, api)?;
+    let entries = plan(&service, &context, &facts)?;
+    let (stream, include_usage) = (facts.stream, facts.include_usage);
+    let request_id = context.request_id;
+    let client = ClientRequest { api, body, stream, include_usage, anthropic_version, anthropic_beta, request_id };
+    let request = ChatRequest { client, random_trace_id: context.random_trace_id };
+
+    let called = Instant::now();
+    let (mut response, target) = if stream {
+        let mut streaming = service.chat.stream(entries, request);
+        let (target, first) = unless_cut(&service, open(&mut streaming)).await?;
+        let body = Body::from_stream(frames(api, service, context, first, streaming));
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ];
+        ((headers, body).into_response(), target)
+    } else {
+        let answered = unless_cut(&service, service.chat.complete(&entries, &request)).await?;
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        ((headers, answered.body).into_response(), Some(answered.target))
+    };
+    response.extensions_mut().insert(ProviderTime(called.elapsed()));
+    // Until the last byte of the answer has left.
+    response.extensions_mut().insert(Arc::new(place));
+    if let Some(target) = target.and_then(|target| HeaderValue::try_from(target.to_string()).ok()) {
+        response.headers_mut().insert(GOBLIN_MODEL, target);
+    }
+    Ok(response)
+}
+
+/// What can be called for a request: by the edge's plan, or by one of our own where no edge made one.
+fn plan(service: &Service, context: &RequestContext, facts: &ChatFacts<'_>) -> Result<Vec<Usable>, Failure> {
     let planned = match &context.admission {
         Admission::Edge(edge) => edge.plan.clone(),
         Admission::Anybody | Admission::Refused(_) => None,
@@ -60,95 +130,110 @@ pub(super) async fn completions(
     } else {
         let health = service.chat.health();
         let circumstances = Circumstances { health: Some(&health), ..Circumstances::of(&context.request_id) };
-        Plan::for_request(service.chat.catalogue(), &facts, &circumstances)?.plan
+        Plan::for_request(service.chat.catalogue(), facts, &circumstances)?.plan
     };
     let usable = service.chat.usable(&plan);
     let dropped = plan.entries().len() - usable.len();
     if dropped > 0 {
         Span::current().record("goblin.plan.dropped", i64::try_from(dropped).unwrap_or(i64::MAX));
     }
-    let Some(entry) = usable.first() else {
-        let message = "No provider of this model is available here for now.";
-        let error = ClientError::new(ErrorCode::NoProvider, message).with_retry_after(30);
+    if usable.is_empty() {
+        let message = "No provider of this model is configured here; GET /v1/models lists what can be asked for.";
+        let error = ClientError::new(ErrorCode::NoProvider, message).with_param("model");
         let planned: Vec<String> = plan.entries().iter().map(ToString::to_string).collect();
         let cause = format!("nothing of the plan is configured here: {}", planned.join(", "));
-        return Err(Failure::new(error).caused_by(cause));
-    };
-    let (stream, include_usage) = (facts.stream, facts.include_usage);
-    let request =
-        ChatRequest { body, include_usage, request_id: context.request_id, random_trace_id: context.random_trace_id };
-
-    let called = Instant::now();
-    let mut response = if stream {
-        let mut attempt = service.chat.stream(entry, request);
-        let opened = unless_cut(&service, chat::open(&mut attempt)).await?;
-        let body = if opened.complete {
-            Body::from_stream(futures_util::stream::iter(whole(opened.pieces)))
-        } else {
-            Body::from_stream(frames(service.clone(), context, opened.pieces, attempt))
-        };
-        let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        ];
-        (headers, body).into_response()
-    } else {
-        let answer = unless_cut(&service, service.chat.complete(entry, request)).await?;
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
-    };
-    response.extensions_mut().insert(ProviderTime(called.elapsed()));
-    if let Ok(target) = HeaderValue::try_from(entry.target.to_string()) {
-        response.headers_mut().insert(GOBLIN_MODEL, target);
+        return Err(Failure::new(error).for_good().caused_by(cause));
     }
-    Ok(response)
+    Ok(usable)
 }
 
-/// Waits for a provider, but not beyond the time that an ending program gives.
-async fn unless_cut<T>(
-    service: &Service,
-    answer: impl Future<Output = Result<T, ProviderError>>,
-) -> Result<T, Failure> {
+/// Waits for who answers, or until the head of the answer is held back no longer. The step that came, if it did.
+async fn open(streaming: &mut Streaming) -> Result<(Option<Target>, Option<Step>), PlanFailure> {
+    match timeout(HOLD, streaming.next()).await {
+        // Errors from here on are events of the stream.
+        Err(_held_long_enough) => Ok((None, None)),
+        Ok(Ok(Step::Begun(target))) => Ok((Some(target), None)),
+        Ok(Ok(step)) => Ok((None, Some(step))),
+        Ok(Err(failure)) => Err(failure),
+    }
+}
+
+/// Waits for providers, but not beyond the time that an ending program gives.
+async fn unless_cut<T>(service: &Service, answer: impl Future<Output = Result<T, PlanFailure>>) -> Result<T, Failure> {
     tokio::select! {
         answer = answer => Ok(answer?),
         () = service.shutdown.cut_off() => Err(shutting_down()),
     }
 }
 
-fn whole(pieces: Vec<Piece>) -> impl Iterator<Item = Result<Bytes, Infallible>> {
-    pieces.into_iter().map(|piece| sse::event(&piece.data)).chain([sse::DONE]).map(Ok)
-}
-
 /// The body of a streamed answer: one frame for each event, as they come.
 fn frames(
+    api: Api,
     service: Arc<Service>,
     context: RequestContext,
-    opened: Vec<Piece>,
-    mut attempt: Attempt,
+    first: Option<Step>,
+    mut streaming: Streaming,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     async_stream::stream! {
-        for piece in opened {
-            yield Ok(sse::event(&piece.data));
-        }
+        let mut step = first;
         let failure = loop {
+            match step.take() {
+                Some(Step::Chunk(chunk)) => yield Ok(sse::event(chunk.event.as_deref(), &chunk.data)),
+                Some(Step::Done) => {
+                    if api == Api::ChatCompletions {
+                        yield Ok(sse::DONE);
+                    }
+                    return;
+                }
+                Some(Step::Begun(_)) | None => {}
+            }
             let next = tokio::select! {
                 () = service.shutdown.cut_off() => break shutting_down(),
-                next = timeout(KEEP_ALIVE_AFTER, attempt.next()) => next,
+                next = timeout(KEEP_ALIVE_AFTER, streaming.next()) => next,
             };
             match next {
                 Err(_silence) => yield Ok(sse::KEEP_ALIVE),
-                Ok(Ok(Some(piece))) => yield Ok(sse::event(&piece.data)),
-                Ok(Ok(None)) => {
-                    yield Ok(sse::DONE);
-                    return;
-                }
-                Ok(Err(error)) => break error.into(),
+                Ok(Ok(next)) => step = Some(next),
+                Ok(Err(failure)) => break failure.into(),
             }
         };
+        // First the provider's connection, then the word of it.
+        drop(streaming);
         // The status is long gone: an error event is how a client learns that this is not the end of the answer.
         failure.log();
         context.late_failure.report(failure.error.code);
-        yield Ok(sse::event(&failure.error.to_json(Api::ChatCompletions, context.request_id)));
+        let name = (api == Api::Messages).then_some("error");
+        yield Ok(sse::event(name, &failure.error.to_json(api, context.request_id)));
     }
+}
+
+/// The fields of a request that belong to Anthropic's API: its version, and what of it is in trial.
+fn anthropic_fields(headers: &HeaderMap) -> Result<(Option<String>, Option<String>), Failure> {
+    let refuse =
+        |param: &str, message: &str| Failure::new(ClientError::new(ErrorCode::InvalidField, message).with_param(param));
+    let version = headers.get(ANTHROPIC_VERSION).map(|version| version.to_str().unwrap_or_default());
+    let is_date = |text: &str| {
+        text.len() == 10
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
+    };
+    if version.is_some_and(|version| !is_date(version)) {
+        return Err(refuse(ANTHROPIC_VERSION, "`anthropic-version` must be a date such as 2023-06-01."));
+    }
+    let mut betas = Vec::new();
+    for value in headers.get_all(ANTHROPIC_BETA) {
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let names = value.to_str().unwrap_or("?").split(',').map(str::trim).filter(|name| !name.is_empty());
+        for name in names {
+            if !is_name(name) || name.len() > 64 || betas.len() >= 32 {
+                return Err(refuse(ANTHROPIC_BETA, "`anthropic-beta` must be at most 32 names with commas between."));
+            }
+            betas.push(name);
+        }
+    }
+    Ok((version.map(str::to_owned), (!betas.is_empty()).then(|| betas.join(","))))
 }
 
 /// What the head alone refuses, with the same words as the edge.
@@ -171,7 +256,11 @@ fn check_head(headers: &HeaderMap, body_limit: usize) -> Result<(), Failure> {
 }
 
 async fn read_body(body: Body, body_limit: usize) -> Result<Bytes, Failure> {
-    match Limited::new(body, body_limit).collect().await {
+    let Ok(read) = timeout(BODY_WITHIN, Limited::new(body, body_limit).collect()).await else {
+        let message = format!("The body did not come to its end within {} s; send it again.", BODY_WITHIN.as_secs());
+        return Err(ClientError::new(ErrorCode::InvalidJson, message).into());
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(body_too_large(body_limit)),
         Err(error) => {

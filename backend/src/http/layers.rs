@@ -5,50 +5,66 @@ use std::sync::Arc;
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
+use goblin_shared::api::Api;
 use tower::ServiceBuilder;
 
 use super::{
-    accept, accept::Acceptance, chat, edge_gate, errors, health, health_news, health_news::HealthNews, models,
+    accept, accept::Acceptance, chat, edge_gate, errors, health, health_news, health_news::HealthNews, models, openapi,
+    places::Places,
 };
 use crate::{chat::ChatService, shutdown::Shutdown};
 
 /// What handlers work with.
 pub(crate) struct Service {
     /// Answers chat requests.
-    pub(crate) chat: ChatService,
+    pub(crate) chat: Arc<ChatService>,
+    /// How many requests are in flight.
+    pub(crate) places: Places,
     /// Whether the program is ending.
     pub(crate) shutdown: Shutdown,
     /// Largest request body in bytes.
     pub(crate) body_limit: usize,
 }
 
-/// Routes of the service listener.
-pub(crate) fn service_router(service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
-    let router = probes()
-        .route(
-            "/v1/chat/completions",
-            post(chat::completions).fallback(|| async { errors::method_not_allowed("POST") }),
-        )
-        .route("/v1/models", get(models::list).fallback(|| async { errors::method_not_allowed("GET, HEAD") }))
-        .route(health::INTERNAL, get(health::internal).fallback(|| async { errors::method_not_allowed("GET, HEAD") }));
-    layered(router, service, acceptance)
+/// A path, the methods that it takes as the field `allow` has them, and who answers.
+pub(super) type Route = (&'static str, &'static str, MethodRouter<Arc<Service>>);
+
+const GET: &str = "GET, HEAD";
+const POST: &str = "POST";
+
+/// All that the service listener answers besides [`probes`]. The document at [`openapi::PATH`] describes the same.
+pub(super) fn routes() -> [Route; 6] {
+    [
+        (Api::ChatCompletions.path(), POST, post(chat::completions)),
+        (Api::Messages.path(), POST, post(chat::messages)),
+        (Api::Embeddings.path(), POST, post(chat::embeddings)),
+        ("/v1/models", GET, get(models::list)),
+        (openapi::PATH, GET, get(openapi::serve)),
+        (health::INTERNAL, GET, get(health::internal)),
+    ]
 }
 
-/// Routes of the operations listener.
+/// What both listeners answer.
+pub(super) fn probes() -> [Route; 2] {
+    [(health::HEALTHZ, GET, get(health::alive)), (health::READYZ, GET, get(health::ready))]
+}
+
+/// Answers at the service listener.
+pub(crate) fn service_router(service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
+    layered(routes().into_iter().chain(probes()), service, acceptance)
+}
+
+/// Answers at the operations listener.
 pub(crate) fn operations_router(service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
     layered(probes(), service, acceptance)
 }
 
-fn probes() -> Router<Arc<Service>> {
-    let probe = |handler| async move { handler };
-    Router::new()
-        .route(health::HEALTHZ, get(health::alive).fallback(move || probe(errors::method_not_allowed("GET, HEAD"))))
-        .route(health::READYZ, get(health::ready).fallback(move || probe(errors::method_not_allowed("GET, HEAD"))))
-}
-
-fn layered(router: Router<Arc<Service>>, service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
+fn layered(all: impl IntoIterator<Item = Route>, service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
+    let router = all.into_iter().fold(Router::new(), |router, (path, allow, handler)| {
+        router.route(path, handler.fallback(move || async move { errors::method_not_allowed(allow) }))
+    });
     let news = Arc::new(HealthNews::new(service.clone(), &acceptance.gate));
     // Outermost first.
     let layers = ServiceBuilder::new()

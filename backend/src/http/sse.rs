@@ -7,13 +7,14 @@ pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The end of a stream that is complete.
 pub(super) const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
-/// One event with this data. Data of several lines has its prefix on each.
-pub(super) fn event(data: &str) -> Bytes {
-    let mut text = String::with_capacity(data.len() + 8);
+/// One event with this name, if it has one, and this data. Data of several lines has its prefix on each.
+pub(super) fn event(name: Option<&str>, data: &str) -> Bytes {
+    let mut text = String::with_capacity(data.len() + name.map_or(0, str::len) + 16);
+    if let Some(name) = name {
+        text.extend(["event: ", name, "\n"]);
+    }
     for line in data.split('\n') {
-        text.push_str("data: ");
-        text.push_str(line);
-        text.push('\n');
+        text.extend(["data: ", line, "\n"]);
     }
     text.push('\n');
     text.into()
@@ -25,7 +26,8 @@ mod tests {
 
     #[test]
     fn lines_are_prefixed() {
-        assert_eq!(event("{}"), "data: {}\n\n");
-        assert_eq!(event("{\n}"), "data: {\ndata: }\n\n");
+        assert_eq!(event(None, "{}"), "data: {}\n\n");
+        assert_eq!(event(None, "{\n}"), "data: {\ndata: }\n\n");
+        assert_eq!(event(Some("ping"), "{}"), "event: ping\ndata: {}\n\n");
     }
 }

@@ -3,10 +3,13 @@
 mod admission;
 mod answers;
 mod health;
+mod messages;
+mod pressure;
 mod spans;
 mod streaming;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,18 +29,46 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tower::ServiceExt;
 
-use super::{Acceptance, EdgeGate, ReplayStore, Service, operations_router, service_router};
+use super::{Acceptance, EdgeGate, Places, ReplayStore, Service, operations_router, service_router};
 use crate::{
-    ambient::RandomIds,
-    chat::{ChatService, Timeouts},
-    ports::{Clock, Provider, ProviderError, Providers, StreamEvent},
-    provider::{demo::Demo, scripted::Scripted},
+    ambient::{RandomIds, SystemRandom},
+    chat::{BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream},
+    ports::{Clock, Provider, StreamEvent},
+    provider::{
+        adapter::Adapter,
+        scripted::{Scripted, Step},
+    },
     shutdown::Shutdown,
 };
 
+/// Requests that are served at once.
+const PLACES: usize = 10;
 const NOW: u64 = 1_800_000_000;
 const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-03";
 const ROUTE: &str = r#""openai/gpt-4.1";v="1""#;
+
+const SETTINGS: ChatSettings = ChatSettings {
+    timeouts: Timeouts {
+        first_content: Duration::from_mins(1),
+        attempt: Duration::from_secs(30),
+        between_chunks: Duration::from_secs(30),
+        total: Duration::from_mins(10),
+    },
+    retries: Retries {
+        attempts: 1,
+        base_delay: Duration::from_millis(1),
+        max_delay: Duration::from_millis(1),
+        retry_after_limit: Duration::ZERO,
+    },
+    breakers: Some(BreakerSettings {
+        window: Duration::from_secs(30),
+        min_calls: 5,
+        error_ratio: 0.5,
+        open_for: Duration::from_secs(10),
+        open_for_limit: Duration::from_mins(2),
+        probes: 1,
+    }),
+};
 
 /// A clock that the test moves, in seconds.
 struct ByHand(AtomicU64);
@@ -65,7 +96,7 @@ struct Backend {
     clock: Arc<ByHand>,
     provider: Arc<Scripted>,
     /// Moves the provider; closed when its call is given up.
-    steps: UnboundedSender<Result<StreamEvent, ProviderError>>,
+    steps: UnboundedSender<Step>,
 }
 
 impl Backend {
@@ -84,19 +115,19 @@ impl Backend {
 
     fn build(required: bool, replay_capacity: usize, other: Option<Arc<dyn Provider>>) -> Self {
         let clock = Arc::new(ByHand(NOW.into()));
-        let (provider, steps) = Scripted::new();
-        let demo = Demo::new(clock.clone(), Duration::ZERO, ["goblin-demo".to_owned()].into());
-        let mut providers = Providers::new();
-        providers.insert("openai".to_owned(), other.unwrap_or_else(|| provider.clone()));
-        providers.insert("demo".to_owned(), Arc::new(demo));
-        let timeouts = Timeouts {
-            first_content: Duration::from_mins(1),
-            between_chunks: Duration::from_secs(30),
-            total: Duration::from_mins(10),
-        };
+        let provider = Scripted::new("provider");
+        let steps = provider.then_stream();
+        let demo = Adapter::demo(Duration::ZERO, ["goblin-demo".to_owned()].into(), clock.clone());
+        let lane = LaneSettings { max_concurrency: 10, max_queue: 0, queue_timeout: Duration::from_secs(1) };
+        let upstreams = BTreeMap::from([
+            ("openai".to_owned(), Upstream::new(other.unwrap_or_else(|| provider.clone()), lane)),
+            ("demo".to_owned(), Upstream::new(Arc::new(demo), lane)),
+        ]);
         let shutdown = Shutdown::default();
+        let catalogue = Catalogue::parse(BUILT_IN).unwrap();
         let service = Arc::new(Service {
-            chat: ChatService::new(Catalogue::parse(BUILT_IN).unwrap(), providers, timeouts),
+            chat: Arc::new(ChatService::new(catalogue, upstreams, SETTINGS, Arc::new(SystemRandom))),
+            places: Places::new(PLACES),
             shutdown: shutdown.clone(),
             body_limit: 1_000,
         });

@@ -7,7 +7,7 @@ use opentelemetry_semantic_conventions::attribute::{
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::ports::Remote;
+use crate::ports::{AnswerFacts, Remote};
 
 // The crate's own constants of these names are deprecated since the conventions moved to a repository of their own:
 // <https://github.com/open-telemetry/semantic-conventions-genai>.
@@ -19,10 +19,18 @@ const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
 const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+const GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+const GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
 
 /// Says what is asked of whom.
-pub(crate) fn record_request(span: &Span, provider: &str, model: &str, remote: Option<&Remote>) {
-    span.set_attribute(GEN_AI_OPERATION_NAME, "chat");
+pub(crate) fn record_request(
+    span: &Span,
+    operation: &'static str,
+    provider: &str,
+    model: &str,
+    remote: Option<&Remote>,
+) {
+    span.set_attribute(GEN_AI_OPERATION_NAME, operation);
     span.set_attribute(GEN_AI_PROVIDER_NAME, provider.to_owned());
     span.set_attribute(GEN_AI_REQUEST_MODEL, model.to_owned());
     if let Some(remote) = remote {
@@ -31,33 +39,29 @@ pub(crate) fn record_request(span: &Span, provider: &str, model: &str, remote: O
     }
 }
 
-/// What is known of an answer.
-pub(crate) struct Response<'a> {
-    /// The provider's id of it.
-    pub(crate) id: Option<&'a str>,
-    /// What the provider calls the model.
-    pub(crate) model: Option<&'a str>,
-    /// Why each choice ended.
-    pub(crate) finish_reasons: &'a [String],
-    /// Tokens of prompt and answer.
-    pub(crate) tokens: Option<(u64, u64)>,
-}
-
 /// Says what is known of the answer.
-pub(crate) fn record_response(span: &Span, response: &Response<'_>) {
-    if let Some(id) = response.id {
-        span.set_attribute(GEN_AI_RESPONSE_ID, id.to_owned());
+pub(crate) fn record_response(span: &Span, facts: &AnswerFacts) {
+    if let Some(id) = &facts.id {
+        span.set_attribute(GEN_AI_RESPONSE_ID, id.clone());
     }
-    if let Some(model) = response.model {
-        span.set_attribute(GEN_AI_RESPONSE_MODEL, model.to_owned());
+    if let Some(model) = &facts.model {
+        span.set_attribute(GEN_AI_RESPONSE_MODEL, model.clone());
     }
-    if !response.finish_reasons.is_empty() {
-        let reasons = response.finish_reasons.iter().cloned().map(StringValue::from).collect();
+    if !facts.finish_reasons.is_empty() {
+        let reasons = facts.finish_reasons.iter().cloned().map(StringValue::from).collect();
         span.set_attribute(GEN_AI_RESPONSE_FINISH_REASONS, Value::Array(Array::String(reasons)));
     }
-    if let Some((input, output)) = response.tokens {
-        span.set_attribute(GEN_AI_USAGE_INPUT_TOKENS, count(input));
-        span.set_attribute(GEN_AI_USAGE_OUTPUT_TOKENS, count(output));
+    if let Some(usage) = &facts.usage {
+        for (name, tokens) in [
+            (GEN_AI_USAGE_INPUT_TOKENS, Some(usage.prompt_tokens)),
+            (GEN_AI_USAGE_OUTPUT_TOKENS, Some(usage.completion_tokens)),
+            (GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens),
+            (GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS, usage.cache_write_tokens),
+        ] {
+            if let Some(tokens) = tokens {
+                span.set_attribute(name, count(tokens));
+            }
+        }
     }
 }
 

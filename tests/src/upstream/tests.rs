@@ -1,17 +1,33 @@
+//! What every family does alike, shown with OpenAI's words; the families' own are in the files below.
+
+mod families;
+mod stops;
+mod strictness;
+
+use serde_json::json;
+
 use super::*;
 use crate::http_client;
 
 async fn send(upstream: &Upstream, body: &Value) -> reqwest::Result<reqwest::Response> {
     let url = format!("{}/chat/completions", upstream.base_url());
-    http_client::new().post(url).body(body.to_string()).send().await
+    http_client::new().post(url).bearer_auth("sk-of-the-tests").json(body).send().await
+}
+
+/// A chat request of which the user says `text`.
+#[expect(clippy::needless_pass_by_value, reason = "it is always written in place")]
+fn said(text: &str, more: Value) -> Value {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
 }
 
 #[tokio::test]
 async fn without_a_scenario_it_is_a_provider_that_works() {
     let upstream = Upstream::start().await.unwrap();
-    let unary: Value = send(&upstream, &json!({"model": "m"})).await.unwrap().json().await.unwrap();
+    let unary: Value = send(&upstream, &said("Hello", json!({}))).await.unwrap().json().await.unwrap();
     assert_eq!(unary["choices"][0]["message"]["content"], "Hello from the upstream");
-    let body = json!({"model": "m", "stream": true, "stream_options": {"include_usage": true}});
+    let body = said("Hello", json!({"stream": true, "stream_options": {"include_usage": true}}));
     let events = send(&upstream, &body).await.unwrap().text().await.unwrap();
     assert!(events.ends_with("data: [DONE]\n\n") && events.contains("total_tokens"), "{events}");
 }
@@ -101,4 +117,22 @@ async fn faults_are_as_written() {
         release.release();
     });
     assert_eq!(answer.unwrap().text().await.unwrap(), "data: {\"n\":1}\n\ndata: [DONE]\n\n");
+}
+
+#[tokio::test]
+async fn a_marker_in_the_text_names_the_scenario_too() {
+    let upstream = Upstream::start().await.unwrap();
+    let scenario = upstream.script(Script::in_turn(vec![
+        Script::error(503, "later", &[("retry-after", "1")]),
+        Script::chosen(|request| Script::Json(json!({"path": request.uri.path()}))),
+    ]));
+    let body = scenario.ask("m", "Hello", json!({"temperature": 0}));
+    assert_eq!(send(&upstream, &body).await.unwrap().status(), 503);
+    for _ in 0..2 {
+        let answer: Value = send(&upstream, &body).await.unwrap().json().await.unwrap();
+        assert_eq!(answer["path"], "/v1/chat/completions");
+    }
+    assert_eq!(scenario.requests().len(), 3);
+    let strange = said(&format!("goblin-test:{}", uuid::Uuid::new_v4()), json!({}));
+    assert_eq!(send(&upstream, &strange).await.unwrap().status(), 500);
 }

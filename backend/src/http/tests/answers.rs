@@ -40,6 +40,39 @@ async fn what_clients_do_wrong_is_told() {
 }
 
 #[tokio::test]
+async fn the_demo_ignores_nothing() {
+    let backend = Backend::new(false);
+    for (member, param) in [
+        (r#""n":2"#, "n"),
+        (r#""logprobs":true"#, "logprobs"),
+        (r#""stop":"x""#, "stop"),
+        (r#""response_format":{"type":"json_object"}"#, "response_format"),
+        (r#""max_tokens":-1"#, "max_tokens"),
+        (r#""temperature":"hot""#, "temperature"),
+        (r#""of_tomorrow":1"#, "of_tomorrow"),
+    ] {
+        let request =
+            chat(&format!(r#"{{"model":"goblin-demo",{member},"messages":[{{"role":"user","content":"hi"}}]}}"#));
+        let response = backend.send(request).await;
+        assert_eq!(response.status(), 400, "{member}");
+        let error: Value = serde_json::from_str(&body(response).await).unwrap();
+        assert_eq!(
+            (&error["error"]["code"], &error["error"]["param"]),
+            (&"invalid_field".into(), &param.into()),
+            "{error}"
+        );
+        assert!(error["error"]["message"].as_str().unwrap().contains(param), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_configured_is_not_to_be_tried_again() {
+    let response = Backend::new(false).send(chat(r#"{"model":"gpt-4.1-mini","messages":[{}]}"#)).await;
+    assert_eq!(response.headers()["x-should-retry"], "false");
+    assert!(!response.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
 async fn a_panic_is_an_answer() {
     let backend = Backend::new(false);
     let response = backend.send(chat(r#"{"model":"gpt-4.1","messages":[{}]}"#)).await;

@@ -18,8 +18,11 @@ use tokio::time::{Duration, advance};
 
 use super::{Backend, NOW, ROUTE, Signed, body, chat, demo_request, error, get, key, other_key, refused};
 use crate::{
-    ports::{Answer, AnswerStream, Call, Provider, ProviderError, Remote, StreamEvent},
-    provider::scripted::{finish, text},
+    ports::{
+        Answer, AnswerFacts, AnswerStream, Call, ClientRequest, Inexpressible, Obstacle, Prepared, Provider,
+        ProviderError, Remote, StreamEvent,
+    },
+    provider::scripted::{Scripted, text},
 };
 
 /// Answers after 40 ms, or cannot be reached.
@@ -30,7 +33,8 @@ struct Fickle {
 
 impl Fickle {
     fn reached(&self) -> Result<(), ProviderError> {
-        let away = || ProviderError::Unreachable(std::io::Error::other("away").into());
+        let away =
+            || ProviderError::Unreachable { why: Obstacle::Refused, cause: std::io::Error::other("away").into() };
         if self.is_away.load(Ordering::Relaxed) { Err(away()) } else { Ok(()) }
     }
 }
@@ -45,10 +49,14 @@ impl Provider for Fickle {
         true
     }
 
+    fn prepare(&self, request: &ClientRequest, model: &str) -> Result<Prepared, Inexpressible> {
+        Scripted::new("fickle").prepare(request, model)
+    }
+
     async fn complete(&self, _call: Call) -> Result<Answer, ProviderError> {
         self.reached()?;
         tokio::time::sleep(Duration::from_millis(40)).await;
-        Ok(Answer { body: "{}".into(), status: None })
+        Ok(Answer { body: "{}".into(), status: None, facts: AnswerFacts::default() })
     }
 
     fn stream(&self, _call: Call) -> AnswerStream {
@@ -56,7 +64,7 @@ impl Provider for Fickle {
         let answer = async_stream::try_stream! {
             tokio::time::sleep(Duration::from_millis(40)).await;
             reached?;
-            for event in [text("a"), finish(), StreamEvent::Done] {
+            for event in [text("a"), StreamEvent::Done] {
                 yield event;
             }
         };
@@ -181,11 +189,15 @@ async fn a_provider_that_fails_is_down_until_it_answers_again() {
         backend.clock.0.fetch_add(seconds, Ordering::Relaxed);
     };
     later(9).await;
-    assert!(backend.health_of(&send(true).await).is_down(&target()), "still, and again");
-    later(10).await;
+    let refused = send(true).await;
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert!(backend.health_of(&refused).is_down(&target()), "still");
+    later(1).await;
     assert!(!backend.health_of(&send_probe(&backend, 100).await).is_down(&target()), "another try is due");
     assert!(backend.health_of(&send(false).await).is_down(&target()), "which failed");
 
+    // Twice as long now.
+    later(20).await;
     provider.is_away.store(false, Ordering::Relaxed);
     for stream in [false, true] {
         let answered = send(stream).await;

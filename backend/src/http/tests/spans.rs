@@ -8,7 +8,7 @@ use super::{Backend, PARENT, ROUTE, Signed, chat, demo_request, error, get, next
 use crate::{
     monitoring,
     ports::StreamEvent,
-    provider::scripted::{finish, text, usage},
+    provider::scripted::{begun, finish, text, usage},
 };
 
 /// Spans of what happens while it lives, on this thread.
@@ -31,6 +31,14 @@ impl Spans {
         Self { exporter, _provider: provider, _guard: guard, _second: second }
     }
 
+    /// What has ended once two have: the task that drives a stream hears of its end a moment later.
+    async fn ended_two(&self) -> Vec<SpanData> {
+        while self.ended().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        self.ended()
+    }
+
     fn ended(&self) -> Vec<SpanData> {
         self.exporter.get_finished_spans().unwrap()
     }
@@ -49,11 +57,14 @@ async fn spans_form_one_chain_and_end_with_the_body() {
     let backend = Backend::new(true);
     let signed = Signed { route: ROUTE, ..Signed::default() };
     let request = chat(r#"{"model":"gpt-4.1","stream":true,"messages":[{"role":"user","content":"secret"}]}"#);
-    backend.play([StreamEvent::Opened(Some(200)), text("a")]);
+    backend.play([StreamEvent::Opened(Some(200)), begun(), text("a")]);
     let mut body = backend.send(signed.sign(request)).await.into_body();
     next_frame(&mut body).await.unwrap();
     assert_eq!(spans.ended(), [], "nothing has ended while the answer goes on");
-    backend.play([finish(), usage(), StreamEvent::Done]);
+    for events in [finish(), usage()] {
+        backend.play(events);
+    }
+    backend.play([StreamEvent::Done]);
     while next_frame(&mut body).await.is_some() {}
 
     let ended = spans.ended();
@@ -65,7 +76,7 @@ async fn spans_form_one_chain_and_end_with_the_body() {
     assert_eq!(chat.span_context.trace_id(), server.span_context.trace_id());
     assert_eq!(chat.parent_span_id, server.span_context.span_id());
     assert!(server.end_time >= chat.end_time);
-    let traceparent = backend.provider.calls.lock().unwrap()[0].traceparent.unwrap();
+    let traceparent = backend.provider.calls()[0].traceparent.unwrap();
     assert_eq!(traceparent.span_id.to_string(), chat.span_context.span_id().to_string());
     assert_eq!(traceparent.flags.bits(), 3);
 
@@ -90,6 +101,7 @@ async fn spans_form_one_chain_and_end_with_the_body() {
         ("gen_ai.usage.output_tokens", OtelValue::I64(4)),
         ("server.address", "provider.example".into()),
         ("server.port", OtelValue::I64(443)),
+        ("goblin.attempt", OtelValue::I64(1)),
         ("http.response.status_code", OtelValue::I64(200)),
         ("goblin.outcome", "completed".into()),
     ] {
@@ -118,7 +130,7 @@ async fn spans_tell_how_a_request_ended() {
             _ => drop(std::mem::take(&mut body)),
         }
         while next_frame(&mut body).await.is_some() {}
-        let ended = spans.ended();
+        let ended = spans.ended_two().await;
         let [chat, server] = ended.as_slice() else { panic!("{ending}: {ended:?}") };
         assert_eq!(attribute(server, "goblin.outcome"), Some(outcome.into()), "{ending}");
         assert_eq!(attribute(server, "error.type"), error_type.map(Into::into), "{ending}");
@@ -152,8 +164,11 @@ async fn a_client_that_leaves_before_the_answer_is_told_of_too() {
     let answer = backend.send(chat(r#"{"model":"gpt-4.1","stream":true,"messages":[{}]}"#));
     let mut answer = std::pin::pin!(answer);
     assert!(futures_util::poll!(&mut answer).is_pending());
+    while backend.provider.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
     answer.set(backend.send(get("/healthz")));
-    let ended = spans.ended();
+    let ended = spans.ended_two().await;
     let [chat, server] = ended.as_slice() else { panic!("{ended:?}") };
     for span in [chat, server] {
         assert_eq!(attribute(span, "goblin.outcome"), Some("cancelled".into()), "{}", span.name);

@@ -1,0 +1,67 @@
+//! `GET /openapi.json`: what the service takes and answers, as an `OpenAPI` document made from the types that are written and the
+//! codes that errors have.
+
+mod answers;
+mod errors;
+mod examples;
+mod operations;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use utoipa::openapi::{
+    Components, ComponentsBuilder, HttpMethod, Info, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
+    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+
+use self::{errors::ErrorShape, operations::OPERATIONS};
+
+/// The document's own path.
+pub(super) const PATH: &str = "/openapi.json";
+
+/// The document.
+pub(crate) fn document() -> OpenApi {
+    let paths = OPERATIONS.iter().fold(PathsBuilder::new(), |paths, operation| {
+        let method = if operation.is_post() { HttpMethod::Post } else { HttpMethod::Get };
+        paths.path(operation.path, PathItem::new(method, operation.describe()))
+    });
+    OpenApiBuilder::new().info(info()).paths(paths).components(Some(components())).build()
+}
+
+/// Serves it. It never changes while the program runs, and is written once.
+pub(super) async fn serve() -> Response {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+        let json = document().to_json();
+        json.unwrap_or_else(|_| unreachable!("a document of texts always serializes")).into()
+    });
+    ([(CONTENT_TYPE, "application/json")], JSON.clone()).into_response()
+}
+
+fn info() -> Info {
+    InfoBuilder::new()
+        .title("Goblin Assistant")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "A gateway to language models. It speaks OpenAI's and Anthropic's APIs, whichever provider answers. Members \
+             of a request that are not described here go on to the provider, or are refused by their path where it has \
+             no words for them.",
+        ))
+        .build()
+}
+
+fn components() -> Components {
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let api_key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+    let components = ComponentsBuilder::new()
+        .security_scheme(operations::BEARER, bearer)
+        .security_scheme(operations::API_KEY, api_key);
+    let components = ErrorShape::ALL
+        .into_iter()
+        .fold(components, |components, shape| components.schema(shape.name(), shape.schema()));
+    shapes::add(answers::add_headers(components)).build()
+}
