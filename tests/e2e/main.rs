@@ -16,6 +16,7 @@ mod decisions;
 mod embeddings;
 mod endings;
 mod families;
+mod faults;
 mod heads;
 mod health;
 mod limits;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     endings::register(&mut suite);
     runtime::register(&mut suite);
     families::register(&mut suite);
+    faults::register(&mut suite);
     embeddings::register(&mut suite);
     sdk::register(&mut suite);
     commands::register(&mut suite);
