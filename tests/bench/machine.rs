@@ -13,7 +13,8 @@ pub(crate) async fn describe() -> Result<String> {
     };
     let models: Vec<&str> = field("model name").into_iter().collect();
     let cores = std::thread::available_parallelism()?;
-    let workerd = workspace::command(workspace::node_bin_dir().join("workerd")).arg("--version").output().await?;
+    // Only the edge's part needs it.
+    let workerd = workspace::command(workspace::node_bin_dir().join("workerd")).arg("--version").output().await;
     let rustc = workspace::command("rustc").arg("--version").output().await?;
     let word = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     Ok(format!(
@@ -21,7 +22,7 @@ pub(crate) async fn describe() -> Result<String> {
         cores,
         if models.is_empty() { "unknown".to_owned() } else { models.join(", ") },
         word(&rustc.stdout),
-        word(&workerd.stdout)
+        workerd.map_or_else(|_| "no workerd".to_owned(), |workerd| word(&workerd.stdout))
     ))
 }
 

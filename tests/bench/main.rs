@@ -10,15 +10,38 @@ mod machine;
 mod rounds;
 mod wrk;
 
-use anyhow::Result;
+use std::env;
 
+use anyhow::{Result, bail};
+use goblin_tests::resources;
+
+/// Both ends of a thousand streams, and some for all else.
+const OPEN_FILES: u64 = 8_192;
+
+/// `goblin-bench [edge | backend] [--quick]`: all, or one part. Quick rounds of the backend show whether the
+/// measurement works; their figures say nothing.
 #[tokio::main]
 async fn main() -> Result<()> {
+    let (mut parts, mut quick) = (vec!["edge", "backend"], false);
+    for argument in env::args().skip(1) {
+        match argument.as_str() {
+            "edge" => parts = vec!["edge"],
+            "backend" => parts = vec!["backend"],
+            "--quick" => quick = true,
+            other => bail!("`{other}` is no part of the benchmark: say `edge`, `backend`, or nothing for both"),
+        }
+    }
     wrk::ensure().await?;
+    resources::allow_open_files(OPEN_FILES)?;
     goblin_tests::http_client::choose_cryptography();
     let origin = canned::Origin::start().await?;
     println!("{}", machine::describe().await?);
-    edge::measure(&origin).await?;
-    println!("{}", backend::measure(&origin).await?);
+    for part in parts {
+        if part == "edge" {
+            edge::measure(&origin).await?;
+        } else {
+            backend::measure(&origin, if quick { backend::QUICK } else { backend::FULL }).await?;
+        }
+    }
     Ok(())
 }

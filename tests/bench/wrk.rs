@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, net::SocketAddr, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 
-use crate::canned;
+use crate::canned::{self, Wish};
 
 /// What one run of wrk says.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,8 @@ pub(crate) enum Load {
     Chat,
     /// The same with a prompt of 200 KB.
     LongChat,
+    /// The same with an answer of 1 MB.
+    LongAnswer,
     /// `GET /v1/models`
     Models,
 }
@@ -40,7 +42,7 @@ impl Load {
     /// Method and path.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Chat | Self::LongChat => "POST /v1/chat/completions",
+            Self::Chat | Self::LongChat | Self::LongAnswer => "POST /v1/chat/completions",
             Self::Models => "GET /v1/models",
         }
     }
@@ -71,13 +73,24 @@ pub(crate) async fn run(
     connections: u32,
     duration: Duration,
 ) -> Result<Run> {
-    let folder = tempfile::tempdir()?;
-    let script = folder.path().join("post.lua");
     let bearer = key.map(|key| format!("Bearer {key}"));
     let head = match &bearer {
         Some(bearer) => vec![("user-agent", "OpenAI/Python 3.54.0"), ("authorization", bearer.as_str())],
         None => BROWSER.to_vec(),
     };
+    fire(address, load, &head, connections, duration).await
+}
+
+/// The same with these head fields, for targets that are told by them what to do.
+pub(crate) async fn fire(
+    address: SocketAddr,
+    load: Load,
+    head: &[(&str, &str)],
+    connections: u32,
+    duration: Duration,
+) -> Result<Run> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("post.lua");
     let head = head.iter().fold(String::new(), |mut lua, (name, value)| {
         let _ = writeln!(lua, "wrk.headers['{name}'] = '{value}'");
         lua
@@ -88,12 +101,13 @@ pub(crate) async fn run(
     let lua = match load {
         Load::Chat => post(canned::REQUEST),
         Load::LongChat => post(&canned::request_of(200_000)),
+        Load::LongAnswer => post(&canned::request_for(Wish::LongAnswer)),
         Load::Models => String::new(),
     };
     fs::write(&script, head + &lua)?;
     let url = format!("http://{address}{}", load.path());
     let mut command = Command::new("wrk");
-    command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", duration.as_secs()), "--latency", "-s"]);
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", duration.as_secs().max(1)), "--latency", "-s"]);
     let output = command.arg(script).arg(url).output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "wrk failed: {text}{}", String::from_utf8_lossy(&output.stderr));

@@ -30,6 +30,7 @@ mod sdk;
 mod shared_stack;
 mod signed_agents;
 mod signer;
+mod soak;
 mod started_once;
 mod suite;
 mod traces;
@@ -66,5 +67,6 @@ fn main() -> ExitCode {
     embeddings::register(&mut suite);
     sdk::register(&mut suite);
     commands::register(&mut suite);
+    soak::register(&mut suite);
     suite.run()
 }

@@ -30,6 +30,10 @@ pub mod page_server;
 #[cfg(feature = "peers")]
 pub mod patience;
 #[cfg(feature = "peers")]
+pub mod resources;
+#[cfg(feature = "peers")]
 pub mod siteverify;
+#[cfg(feature = "peers")]
+pub mod soak;
 #[cfg(feature = "peers")]
 pub mod upstream;

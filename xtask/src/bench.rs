@@ -3,19 +3,51 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
 use goblin_tests::workspace;
 
 use crate::{build_edge, progress};
 
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct BenchOptions {
+    /// One part only; without it, both.
+    part: Option<Part>,
+    /// Short rounds of the backend's part, to see that the measurement works; the figures say nothing.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The Worker, in workerd.
+    Edge,
+    /// The backend, against its upstream and other gateways.
+    Backend,
+}
+
 /// Prints the figures as Markdown on standard output.
-pub(crate) async fn run() -> Result<ExitCode> {
-    build_edge::run().await?;
-    let mut build = workspace::command("cargo");
-    build.args(["build", "--release", "--package", "goblin-backend", "--package", "goblin-tests", "--bins"]);
-    progress::run("building for release", "build-release", build).await?;
+pub(crate) async fn run(options: BenchOptions) -> Result<ExitCode> {
+    if options.part != Some(Part::Backend) {
+        build_edge::run().await?;
+    }
+    build_for_release().await?;
     let mut bench = workspace::command("cargo");
-    bench.args(["run", "--quiet", "--release", "--package", "goblin-tests", "--bin", "goblin-bench"]);
+    bench.args(["run", "--quiet", "--release", "--package", "goblin-tests", "--bin", "goblin-bench", "--"]);
+    bench.args(options.part.map(|part| match part {
+        Part::Edge => "edge",
+        Part::Backend => "backend",
+    }));
+    bench.args(options.quick.then_some("--quick"));
     let status = bench.status().await.context("cargo cannot be run")?;
     ensure!(status.success(), "the measurement failed");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The backend, and the harness's programs beside it.
+pub(crate) async fn build_for_release() -> Result<()> {
+    let mut build = workspace::command("cargo");
+    build.args(["build", "--release", "--package", "goblin-backend", "--package", "goblin-tests", "--bins"]);
+    progress::run("building for release", "build-release", build).await
 }

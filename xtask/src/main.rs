@@ -18,6 +18,7 @@ mod progress;
 mod python_sdk;
 mod rust_parts;
 mod setup;
+mod soak;
 mod test;
 mod test_results;
 
@@ -41,8 +42,10 @@ enum Command {
     Dev(dev::DevOptions),
     /// Check and test everything that this machine can, all set-up and builds included.
     Test(test::TestOptions),
-    /// Measure how fast the product is, as ratios within one run; release builds, about fifteen minutes of load.
-    Bench,
+    /// Measure how fast the product is, as ratios within one run; release builds, about half an hour of load.
+    Bench(bench::BenchOptions),
+    /// Put the backend under mixed traffic for a while and check that nothing is left behind; a release build.
+    Soak(soak::SoakOptions),
     /// Install what the other commands need.
     Setup,
     /// Say all that is wrong with the Worker's configuration, before a deployment finds out.
@@ -59,7 +62,8 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Test(options) => test::run(options).await,
         Command::CheckConfig(options) => check_config::run(&options),
-        Command::Bench => bench::run().await,
+        Command::Bench(options) => bench::run(options).await,
+        Command::Soak(options) => soak::run(&options).await,
         Command::Setup => until_interrupted(setup::run()).await,
         Command::Generate(options) => until_interrupted(generate::run(options)).await,
         Command::BuildEdge => until_interrupted(build_edge::run()).await,
