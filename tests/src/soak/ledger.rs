@@ -35,6 +35,7 @@ pub(super) enum Seen {
 struct Line {
     status: u64,
     outcome: String,
+    code: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +80,7 @@ impl Ledger {
         let told = Line {
             status: field(&line, "status").and_then(Value::as_u64).unwrap_or_default(),
             outcome: text("outcome").unwrap_or_default().to_owned(),
+            code: text("code").map(str::to_owned),
         };
         if let Some(entry) = self.lock().get_mut(number) {
             if entry.line.is_some() {
@@ -97,13 +99,16 @@ impl Ledger {
     /// Counts and faults of all requests.
     pub(super) fn report(&self, report: &mut Report) {
         let entries = self.lock();
-        let (mut seen, mut told) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+        let [mut seen, mut told, mut codes] = [(); 3].map(|()| BTreeMap::<String, usize>::new());
         let mut faults = Vec::new();
         let mut answered = 0;
         for (number, entry) in entries.iter().enumerate() {
             *seen.entry(entry.seen.as_ref().map_or("not ended".to_owned(), Seen::name)).or_default() += 1;
             if let Some(line) = &entry.line {
                 *told.entry(line.outcome.clone()).or_default() += 1 + entry.more_lines;
+                if let Some(code) = &line.code {
+                    *codes.entry(code.clone()).or_default() += 1;
+                }
             }
             answered += usize::from(entry.seen == Some(Seen::Answered(200)));
             if let Some(fault) = entry.fault() {
@@ -113,6 +118,7 @@ impl Ledger {
         let lines: usize = told.values().sum();
         report.tell("requests as clients saw them end", counts(&seen));
         report.tell("their lines in the log, by outcome", counts(&told));
+        report.tell("of those with an error, by code", counts(&codes));
         report.check("lines in the log", Found::exactly(lines, entries.len()));
         // Otherwise the run says nothing of a backend that works.
         let enough = format!("at least {}", entries.len() / 3);
