@@ -89,9 +89,9 @@ fn read(error: &str) -> Told {
         let raw = member.filter(|raw| raw.get() != "null")?.get();
         // Codes are numbers at some servers.
         let text = serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned());
-        Some(bounded(&text, DETAIL_CHARACTERS))
+        word(&text)
     };
-    let typed_text = |name, pointer| typed(name, pointer).map(|text| bounded(text, DETAIL_CHARACTERS));
+    let typed_text = |name, pointer| typed(name, pointer).and_then(word);
     let message = wire.message.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     Told {
         message: message.map(|message| bounded(&message, MESSAGE_CHARACTERS)),
@@ -106,6 +106,12 @@ fn read(error: &str) -> Told {
 
 fn bounded(text: &str, characters: usize) -> String {
     text.chars().filter(|character| !character.is_control()).take(characters).collect()
+}
+
+/// A text that is a name or the path of a member, bounded; any other may repeat what was asked, and is left out.
+fn word(text: &str) -> Option<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+    (!text.is_empty() && text.bytes().all(is_part)).then(|| bounded(text, DETAIL_CHARACTERS))
 }
 
 #[cfg(test)]
@@ -123,5 +129,16 @@ mod tests {
         assert_eq!(read(r#""just text""#).message.as_deref(), Some("just text"));
         let long = read(&format!(r#"{{"message":"\u0007{}"}}"#, "x".repeat(10_000)));
         assert_eq!(long.message.unwrap().len(), MESSAGE_CHARACTERS);
+    }
+
+    #[test]
+    fn only_names_go_to_the_log() {
+        let detail =
+            read(r#"{"type":"invalid_request_error","code":"my card is 4111 1111","param":"messages[2].content"}"#)
+                .detail;
+        assert_eq!((detail.kind.as_deref(), detail.code), (Some("invalid_request_error"), None));
+        assert_eq!(detail.param.as_deref(), Some("messages[2].content"));
+        let long = read(&format!(r#"{{"type":"{}","param":"me@example.org"}}"#, "x".repeat(100))).detail;
+        assert_eq!((long.kind.unwrap().len(), long.param), (DETAIL_CHARACTERS, None));
     }
 }
