@@ -37,3 +37,10 @@ pub mod siteverify;
 pub mod soak;
 #[cfg(feature = "peers")]
 pub mod upstream;
+
+#[cfg(feature = "servers")]
+pub mod postgres;
+#[cfg(feature = "servers")]
+pub mod redis;
+#[cfg(feature = "servers")]
+pub mod server;
