@@ -6,11 +6,11 @@ use std::{
 };
 
 use goblin_shared::{
-    api_key::{ApiKey, IssuerSecret},
+    conversation::{ID_CHARACTERS, ID_PREFIX},
     request_id::RequestId,
 };
 
-use crate::ports::{Clock, Ids, Random};
+use crate::ports::{Clock, Entropy, Ids, Random};
 
 /// The machine's clock.
 pub(crate) struct SystemClock;
@@ -41,6 +41,30 @@ impl Ids for RandomIds {
         getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
         RequestId::new(self.clock.unix_millis(), &random)
     }
+
+    fn conversation_id(&self) -> String {
+        conversation_id(|bytes| {
+            getrandom::fill(bytes).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
+        })
+    }
+}
+
+/// A new id, from random bytes that `random` fills in.
+fn conversation_id(mut random: impl FnMut(&mut [u8])) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// The largest multiple of 62 that a byte holds: what lies above would make the first digits likelier than others.
+    const FAIR: u8 = 248;
+    let length = ID_PREFIX.len() + ID_CHARACTERS;
+    let mut id = String::with_capacity(length);
+    id.push_str(ID_PREFIX);
+    let mut bytes = [0; 32];
+    while id.len() < length {
+        random(&mut bytes);
+        let digits = bytes.iter().filter(|byte| **byte < FAIR).map(|byte| DIGITS[usize::from(byte % 62)]);
+        let missing = length - id.len();
+        id.extend(digits.take(missing).map(char::from));
+    }
+    id
 }
 
 /// The operating system's randomness.
@@ -55,11 +79,12 @@ impl Random for SystemRandom {
     }
 }
 
-/// A fresh API key of the first issuer secret.
-pub(crate) fn mint_api_key(issuer: &IssuerSecret) -> ApiKey {
-    let mut random = [0; 48];
-    getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
-    ApiKey::mint(issuer, &random)
+impl Entropy for SystemRandom {
+    fn key_entropy(&self) -> goblin_shared::api_key::Entropy {
+        let mut random = [0; 48];
+        getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
+        random
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +95,17 @@ mod tests {
     fn ids_differ() {
         let ids = RandomIds::new(Arc::new(SystemClock));
         assert_ne!(ids.request_id(), ids.request_id());
+        assert_ne!(ids.conversation_id(), ids.conversation_id());
+        assert!(goblin_shared::conversation::is_id(&ids.conversation_id()));
+    }
+
+    #[test]
+    fn bytes_that_would_not_be_fair_are_passed_over() {
+        let mut calls = 0;
+        let id = conversation_id(|bytes| {
+            calls += 1;
+            bytes.fill(if calls == 1 { 248 } else { 61 });
+        });
+        assert_eq!((calls, id.as_str()), (2, "conv_zzzzzzzzzzzzzzzzzzzzzzzz"));
     }
 }

@@ -1,5 +1,10 @@
 //! The composition root: the one file that names adapters, and the life of the program from binding to its end.
 
+mod accounts;
+mod command;
+mod identity;
+mod kept;
+
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use goblin_shared::catalogue::{Capabilities, Catalogue, Target};
@@ -9,11 +14,21 @@ use tokio::{
     time::timeout,
 };
 
+pub(crate) use self::command::command;
+use self::{
+    accounts::accounts,
+    identity::{admin, identity},
+};
 use crate::{
     ambient::{RandomIds, SystemRandom},
-    chat::{BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream},
-    config::{AuthField, Config, KeyConfig, ProviderConfig, ProviderKind, SignatureMode},
+    chat::{
+        BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream,
+        conversation::{ConversationService, expire_old},
+    },
+    config::{AuthField, AuthMode, Config, KeyConfig, ProviderConfig, ProviderKind, SignatureMode},
     http::{Acceptance, EdgeGate, Places, ReplayStore, Service, operations_router, serve, service_router},
+    identity::UnusableJwt,
+    monitoring::metrics::Metrics,
     ports::{Clock, Provider},
     provider::{
         adapter::{Adapter, Manner},
@@ -21,11 +36,15 @@ use crate::{
         keys::Key,
     },
     shutdown::Shutdown,
+    store::{OpenFailed, Stores},
     wire::Model,
 };
 
 /// How long connections may take to close after their streams were ended.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the store may take for what was settled last.
+const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why the program cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +72,26 @@ pub(crate) enum AppError {
         #[source]
         source: UnusableSettings,
     },
+    /// What is kept cannot be reached.
+    #[error(transparent)]
+    Store(#[from] OpenFailed),
+    /// The URL of Redis, of which nothing is repeated.
+    #[error("the URL of Redis cannot be read (store.redis); it is redis://user:password@host:port")]
+    Redis,
+    /// Tokens cannot be checked as configured.
+    #[error("the issuer of tokens cannot be asked (auth.jwt)")]
+    Jwt(#[source] UnusableJwt),
     /// A listener's task panicked.
     #[error("a listener ended unexpectedly")]
     Listener(#[source] tokio::task::JoinError),
 }
 
 /// Serves until a signal says to end.
-pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), AppError> {
+pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics) -> Result<(), AppError> {
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
+    let kept = kept::serve(&config.store).await?;
     let shutdown = Shutdown::default();
+    let accounts = accounts(config, &clock, kept.as_ref(), &metrics)?;
     let service = Arc::new(Service {
         chat: Arc::new(ChatService::new(
             config.catalogue.clone(),
@@ -69,10 +99,19 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Ap
             settings(config),
             Arc::new(SystemRandom),
         )),
+        identity: Arc::new(identity(config, kept.as_ref().map(|kept| kept.keys.clone()), &clock, metrics.clone())?),
+        admin: kept.as_ref().map(|kept| admin(config, kept, &clock)),
+        accounts: accounts.clone(),
+        conversations: kept.as_ref().map(|kept| conversations(config, kept, &clock)),
+        store: kept.as_ref().map(|kept| kept.health.clone()),
         places: Places::new(config.service.max_requests),
         shutdown: shutdown.clone(),
         body_limit: config.service.body_limit,
     });
+
+    if let (Some(kept), Some(retention)) = (&kept, config.conversations.retention) {
+        tokio::spawn(expire_old(kept.conversations.clone(), clock.clone(), retention, shutdown.drained()));
+    }
 
     let service_listener = bind(config.service.listen, "service.listen").await?;
     let operations_listener = bind(config.operations.listen, "operations.listen").await?;
@@ -80,6 +119,9 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Ap
     announce("operations", &operations_listener);
     let providers: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
     tracing::info!(providers = providers.join(", "), catalogue = config.catalogue.version(), "ready to call providers");
+    if config.auth.mode == AuthMode::Off {
+        tracing::warn!("auth.mode is off: nobody is asked who he is");
+    }
     if config.edge.signature != SignatureMode::Required {
         tracing::warn!("edge.signature is off: whoever reaches the service listener is served");
     }
@@ -117,6 +159,16 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>) -> Result<(), Ap
     operations_end.drain();
     // A probe that hangs must not hold up the end.
     let _ = timeout(CLOSE_WITHIN, operations).await;
+    let unsettled = accounts.flush(FLUSH_WITHIN).await;
+    if unsettled > 0 {
+        tracing::error!(unsettled, "the counters of limits do not take what was used; they stay too high");
+    }
+    if let Some(kept) = kept {
+        let unwritten = kept.ledger.flush(FLUSH_WITHIN).await;
+        if unwritten > 0 {
+            tracing::error!(unwritten, "the store does not take what was settled; it will be interrupted");
+        }
+    }
     tracing::info!("shut down");
     Ok(())
 }
@@ -129,6 +181,12 @@ fn announce(listener: &str, bound: &TcpListener) {
     // Known for every socket that is bound.
     let address = bound.local_addr().map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(listener, address, "listening");
+}
+
+fn conversations(config: &Config, kept: &Stores, clock: &Arc<dyn Clock>) -> Arc<ConversationService> {
+    let is_everybody_one = config.auth.mode == AuthMode::Off;
+    let ids = Arc::new(RandomIds::new(clock.clone()));
+    Arc::new(ConversationService::new(kept.conversations.clone(), clock.clone(), ids, is_everybody_one))
 }
 
 fn acceptance(config: &Config, clock: &Arc<dyn Clock>, required: bool) -> Arc<Acceptance> {
@@ -171,6 +229,7 @@ fn settings(config: &Config) -> ChatSettings {
     }
 }
 
+/// Accounts that are written down in `ledger`, or nowhere; and none at all where there is nothing to count either.
 fn upstreams(config: &Config, clock: &Arc<dyn Clock>) -> Result<BTreeMap<String, Upstream>, AppError> {
     let make = |provider: &ProviderConfig| {
         let name = provider.name.clone();
@@ -263,7 +322,7 @@ mod tests {
     #[test]
     fn models_are_known_by_the_catalogue() {
         let inputs = Inputs {
-            file: Some(("goblin.toml".into(), "[edge]\nsignature = 'off'\n".to_owned())),
+            file: Some(("goblin.toml".into(), "[edge]\nsignature = 'off'\n[auth]\nmode = 'off'\n".to_owned())),
             environment: Vec::new(),
             set: vec!["providers.openai.models=gpt-4.1=mine,text-embedding-3-small,gpt-6-luna".to_owned()],
         };

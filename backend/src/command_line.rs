@@ -2,10 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use goblin_shared::trace_grant;
 
-use crate::config::{self, Inputs};
+use crate::{
+    config::{self, Inputs},
+    ports::{Scopes, UsageBy, day, usd},
+};
 
 /// The file that is read when none is named and it exists.
 const DEFAULT_FILE: &str = "goblin.toml";
@@ -25,15 +28,18 @@ pub(crate) struct CommandLine {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
     /// Serve requests until told to end (the default)
     Serve,
     /// Validate the configuration and show every value in effect, secrets masked
-    CheckConfig,
-    /// API keys
-    #[command(subcommand)]
-    Keys(KeysCommand),
+    CheckConfig {
+        /// Print a JSON object with `valid`, and `settings` or `faults`
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(flatten)]
+    Store(StoreCommand),
     /// Make a grant for the field `trace-grant`: requests with it are traced and told why they went where they did
     TraceGrant {
         /// How long it is good for, for example 30m, 1h or 7d; at most 30d
@@ -45,6 +51,29 @@ pub(crate) enum Command {
     },
 }
 
+/// What to do with what is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// What was used, and what it cost
+    Usage(UsageCommand),
+    /// Bring the schema of the store up to date, where store.migrate is manual or before a new version is started
+    Migrate {
+        /// Print a JSON object with `store` and `schema`
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl StoreCommand {
+    /// Whether it makes an API key.
+    pub(crate) const fn issues(&self) -> bool {
+        matches!(self, Self::Keys(KeysCommand::Create(_) | KeysCommand::Rotate { .. }))
+    }
+}
+
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = config::duration(text)?;
     let bounds = 1..=trace_grant::LONGEST_SECONDS;
@@ -52,14 +81,96 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 /// What to do with API keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make a key that the edge lets pass and print it; it is shown only here
-    Create {
-        /// Print a JSON object with `id` and `key` instead of the key alone
+    /// Make a key and print it; it is shown only here
+    Create(CreateCommand),
+    /// Show all keys, without their secrets
+    List {
+        /// Print a JSON object with `data`, one object per key
         #[arg(long)]
         json: bool,
     },
+    /// Give a key a new secret and print it; the one before counts for a while
+    Rotate {
+        /// Which key: the 12 characters after `gob_`
+        id: String,
+        /// How long the secret before counts too, for example 24h; 0s ends it at once
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = config::duration)]
+        overlap: Duration,
+        /// Print a JSON object with `id`, `key` and what else is kept
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key; instances that serve notice it within auth.cache
+    Revoke {
+        /// Which key: the 12 characters after `gob_`
+        id: String,
+        /// Print a JSON object with `id` and `state`
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The key that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct CreateCommand {
+    /// What it is for, for people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) name: String,
+    /// Whose it is; by default it is its own user
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// To whom the user belongs
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// What it may do: chat, conversations, admin, with commas between
+    #[arg(long, value_name = "SCOPES", default_value = "chat,conversations")]
+    pub(crate) scopes: Scopes,
+    /// How long it counts, for example 90d; by default until it is revoked
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub(crate) expires: Option<Duration>,
+    /// Most requests in a minute
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) requests_per_minute: Option<u64>,
+    /// Most tokens in a minute, of prompts and answers together
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Most dollars in a day (UTC), for example 12.50
+    #[arg(long, value_name = "USD", value_parser = usd::read)]
+    pub(crate) usd_per_day: Option<u64>,
+    /// Most dollars in a month (UTC)
+    #[arg(long, value_name = "USD", value_parser = usd::read)]
+    pub(crate) usd_per_month: Option<u64>,
+    /// Print a JSON object with `id`, `key` and what else is kept instead of the key alone
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which use is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct UsageCommand {
+    /// The first day (UTC), as 2026-01-31; by default 30 days in all
+    #[arg(long, value_name = "DAY", value_parser = day::read)]
+    pub(crate) from: Option<u32>,
+    /// The last day (UTC); by default today
+    #[arg(long, value_name = "DAY", value_parser = day::read)]
+    pub(crate) to: Option<u32>,
+    /// What is added up
+    #[arg(long, value_enum, default_value = "day")]
+    pub(crate) by: UsageBy,
+    /// Of one key alone, by its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// Of one user alone
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Of one tenant alone
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// Print a JSON object with `data`, one object per line of the table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The file that was named cannot be read.
@@ -73,7 +184,7 @@ pub(crate) struct UnreadableFile {
 impl CommandLine {
     /// What to do.
     pub(crate) fn command(&self) -> Command {
-        self.command.unwrap_or(Command::Serve)
+        self.command.clone().unwrap_or(Command::Serve)
     }
 
     /// Gathers what configuration is made of.
@@ -99,11 +210,48 @@ mod tests {
     fn the_command_line_is_consistent() {
         <CommandLine as clap::CommandFactory>::command().debug_assert();
         let line = CommandLine::parse_from(["goblin-backend", "--set", "a.b=1", "check-config", "--set", "c.d=2"]);
-        assert_eq!(line.command(), Command::CheckConfig);
-        let line = CommandLine::parse_from(["goblin-backend", "keys", "create", "--json"]);
-        assert_eq!(line.command(), Command::Keys(KeysCommand::Create { json: true }));
+        assert_eq!(line.command(), Command::CheckConfig { json: false });
         let line = CommandLine::parse_from(["goblin-backend", "trace-grant"]);
         assert_eq!(line.command(), Command::TraceGrant { lifetime: Duration::from_hours(1), json: false });
+    }
+
+    fn parse(words: &str) -> Result<Command, clap::Error> {
+        CommandLine::try_parse_from(words.split(' ')).map(|line| line.command())
+    }
+
+    #[test]
+    fn keys_are_made_and_changed_by_words() {
+        let Command::Store(StoreCommand::Keys(KeysCommand::Create(plain))) = parse("x keys create").unwrap() else {
+            panic!()
+        };
+        assert_eq!((plain.name.as_str(), plain.scopes, plain.expires, plain.json), ("", Scopes::DEFAULT, None, false));
+        let all = "x keys create --name ci --user ann --tenant acme --scopes admin,chat --expires 90d \
+                   --requests-per-minute 5 --tokens-per-minute 6 --usd-per-day 12.50 --usd-per-month 100 --json";
+        let Command::Store(StoreCommand::Keys(KeysCommand::Create(all))) = parse(all).unwrap() else { panic!() };
+        assert_eq!((all.user.as_deref(), all.tenant.as_deref(), all.json), (Some("ann"), Some("acme"), true));
+        assert_eq!((all.scopes.to_string().as_str(), all.expires), ("chat,admin", Some(Duration::from_hours(90 * 24))));
+        assert_eq!((all.usd_per_day, all.usd_per_month), (Some(12_500_000_000), Some(100_000_000_000)));
+        let rotate = |overlap| {
+            Command::Store(StoreCommand::Keys(KeysCommand::Rotate { id: "a".to_owned(), overlap, json: false }))
+        };
+        assert_eq!(parse("x keys rotate a").unwrap(), rotate(Duration::from_hours(24)));
+        assert_eq!(parse("x keys rotate a --overlap 0s").unwrap(), rotate(Duration::ZERO));
+        for wrong in ["--scopes root", "--expires soon", "--usd-per-day 1,5", "--requests-per-minute -1"] {
+            assert!(parse(&format!("x keys create {wrong}")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn use_is_asked_for_by_days() {
+        let Command::Store(StoreCommand::Usage(usage)) =
+            parse("x usage --from 2026-01-01 --to 2026-01-31 --by model").unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((usage.from, usage.to, usage.by), (Some(20_454), Some(20_484), UsageBy::Model));
+        for wrong in ["--from today", "--by hour"] {
+            assert!(parse(&format!("x usage {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

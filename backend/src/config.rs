@@ -6,8 +6,10 @@
 mod auth;
 mod breaker;
 mod catalogue;
+mod conversations;
 mod edge;
 mod fault;
+mod limits;
 mod log;
 mod operations;
 mod providers;
@@ -15,17 +17,22 @@ mod reader;
 mod retries;
 mod service;
 mod sources;
+mod store;
 mod telemetry;
 mod timeouts;
 mod value;
 
 use goblin_shared::catalogue::Catalogue;
 
+use self::reader::Reader;
+
 pub(crate) use self::{
-    auth::AuthConfig,
+    auth::{AuthConfig, AuthMode, JwtConfig},
     breaker::BreakerConfig,
+    conversations::ConversationsConfig,
     edge::{EdgeConfig, SignatureMode},
     fault::ConfigFaults,
+    limits::{CountIn, LimitsConfig},
     log::{LogConfig, LogFormat},
     operations::OperationsConfig,
     providers::{AuthField, KeyConfig, ProviderConfig, ProviderKind},
@@ -33,6 +40,7 @@ pub(crate) use self::{
     retries::RetriesConfig,
     service::ServiceConfig,
     sources::Inputs,
+    store::{Migrate, StoreConfig, StoreUrl},
     telemetry::{OtlpProtocol, TelemetryConfig},
     timeouts::TimeoutsConfig,
     value::duration,
@@ -47,6 +55,10 @@ pub(crate) struct Config {
     pub(crate) operations: OperationsConfig,
     /// What is believed of the edge.
     pub(crate) edge: EdgeConfig,
+    /// Where things are kept.
+    pub(crate) store: StoreConfig,
+    /// How it is known who asks.
+    pub(crate) auth: AuthConfig,
     /// The log on standard output.
     pub(crate) log: LogConfig,
     /// Patience with providers.
@@ -55,6 +67,10 @@ pub(crate) struct Config {
     pub(crate) retries: RetriesConfig,
     /// When a provider that fails is left alone.
     pub(crate) breaker: BreakerConfig,
+    /// How much callers may use.
+    pub(crate) limits: LimitsConfig,
+    /// How long conversations stay.
+    pub(crate) conversations: ConversationsConfig,
     /// Providers and models there are.
     pub(crate) catalogue: Catalogue,
     /// Providers that can be called.
@@ -72,12 +88,15 @@ impl Config {
         let service = ServiceConfig::read(&mut reader);
         let operations = OperationsConfig::read(&mut reader);
         let edge = EdgeConfig::read(&mut reader);
-        // Only commands use it so far; a fault in it is told all the same.
-        AuthConfig::read(&mut reader);
+        let store = StoreConfig::read(&mut reader);
+        let auth = AuthConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
         let timeouts = TimeoutsConfig::read(&mut reader);
         let retries = RetriesConfig::read(&mut reader);
         let breaker = BreakerConfig::read(&mut reader);
+        let limits = LimitsConfig::read(&mut reader);
+        agree(&mut reader, &store, &auth, &limits);
+        let conversations = ConversationsConfig::read(&mut reader);
         let catalogue = catalogue::read(&mut reader);
         let providers = providers::read(&mut reader, catalogue.as_ref(), &inputs.environment);
         let telemetry = TelemetryConfig::read(&inputs.environment, &mut reader);
@@ -88,15 +107,40 @@ impl Config {
             service,
             operations,
             edge,
+            store,
+            auth,
             log,
             timeouts,
             retries,
             breaker,
+            limits,
+            conversations,
             catalogue,
             providers,
             telemetry,
             effective,
         })
+    }
+}
+
+/// What sections ask of each other.
+fn agree(reader: &mut Reader, store: &StoreConfig, auth: &AuthConfig, limits: &LimitsConfig) {
+    let is_kept = store.url != StoreUrl::None;
+    if !is_kept && !auth.issuer_secrets.is_empty() && auth.mode == AuthMode::Required && auth.jwt.is_none() {
+        reader.fault_of(
+            &["auth", "mode"],
+            "keys are looked up in a store, and store.url is none: name one, or set auth.mode to `off`",
+        );
+    }
+    match limits.count_in {
+        CountIn::Redis if store.redis.is_none() || !is_kept => reader.fault_of(
+            &["limits", "count_in"],
+            "`redis` needs its URL in store.redis (GOBLIN_STORE__REDIS), and a store, from which lost counters are made anew",
+        ),
+        CountIn::Postgres if !matches!(store.url, StoreUrl::Postgres(_)) => {
+            reader.fault_of(&["limits", "count_in"], "`postgres` needs a store.url of PostgreSQL");
+        }
+        CountIn::Process | CountIn::Redis | CountIn::Postgres => {}
     }
 }
 
@@ -108,10 +152,14 @@ mod tests {
 
     const KEY: &str = "a:0123456789abcdef0123456789abcdef";
 
+    /// What API keys are told genuine with is always there.
+    const ISSUER: (&str, &str) = ("GOBLIN_AUTH__ISSUER_SECRETS", "0123456789abcdef0123456789abcdef");
+
     fn inputs(file: &str, environment: &[(&str, &str)], set: &[&str]) -> Inputs {
+        let environment = environment.iter().chain([&ISSUER]);
         Inputs {
             file: Some(("goblin.toml".into(), file.to_owned())),
-            environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            environment: environment.map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             set: set.iter().map(|text| (*text).to_owned()).collect(),
         }
     }
@@ -121,12 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_signing_key_is_needed() {
+    fn nothing_but_a_signing_key_and_an_issuer_secret_is_needed() {
         let config = Config::load(&inputs("", &[("GOBLIN_EDGE__SIGNING_KEYS", KEY)], &[])).unwrap();
         assert_eq!(config.service.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.operations.listen.to_string(), "127.0.0.1:9464");
         assert_eq!(config.service.body_limit, 4 * 1024 * 1024);
-        assert_eq!(config.edge.signature, SignatureMode::Required);
+        assert_eq!((config.edge.signature, config.auth.mode), (SignatureMode::Required, AuthMode::Required));
+        assert_eq!(config.auth.cache, Duration::from_secs(10));
         assert_eq!(config.timeouts.first_content, Duration::from_mins(1));
         assert_eq!((config.timeouts.attempt, config.retries.attempts), (Duration::from_secs(30), 2));
         assert_eq!((config.breaker.min_calls, config.service.max_requests), (5, 4_096));
@@ -158,7 +207,7 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once_with_name_source_value_and_reason() {
-        let file = "[service]\nlisten = 80\nbdy_limit = 1\n[auth]\nmode = 'required'\n[log]\nlevel = '[[['\n";
+        let file = "[service]\nlisten = 80\nbdy_limit = 1\n[auth]\nmode = 'strict'\n[log]\nlevel = '[[['\n";
         let environment = [
             ("GOBLIN_SERVICE__SHUTDOWN_GRACE", "30"),
             ("GOBLIN_SERVICE__LISTNE", "x"),
@@ -173,7 +222,7 @@ mod tests {
             "service.bdy_limit (goblin.toml): no such setting; did you mean `service.body_limit`",
             "service.listne (GOBLIN_SERVICE__LISTNE): no such setting; did you mean `service.listen`",
             "service.shutdown_grace = 30 (GOBLIN_SERVICE__SHUTDOWN_GRACE): ",
-            "auth.mode = required (goblin.toml): the backend does not look keys up in this version",
+            "auth.mode = strict (goblin.toml): must be `off`, `optional` or `required`",
             "log.level = [[[ (goblin.toml): ",
             "edge.signing_keys = *** (--set edge.signing_keys): ",
             "providers.opnai (GOBLIN_PROVIDERS__OPNAI__API_KEY): no such provider",

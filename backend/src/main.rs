@@ -6,12 +6,16 @@ mod ambient;
 mod app;
 mod chat;
 mod command_line;
+mod commands;
 mod config;
 mod http;
+mod identity;
 mod monitoring;
 mod ports;
 mod provider;
 mod shutdown;
+mod store;
+mod usage;
 mod wire;
 
 use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Duration};
@@ -21,8 +25,8 @@ use goblin_shared::trace_grant;
 
 use crate::{
     ambient::SystemClock,
-    command_line::{Command, CommandLine, KeysCommand},
-    config::{AuthConfig, Config, ConfigFaults, EdgeConfig},
+    command_line::{Command, CommandLine, StoreCommand},
+    config::{AuthConfig, Config, ConfigFaults, EdgeConfig, Effective, StoreConfig},
     monitoring::Monitoring,
     ports::Clock,
 };
@@ -45,12 +49,16 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     match command {
-        Command::CheckConfig => with(Config::load(&inputs), |config| {
+        Command::CheckConfig { json: true } => check_config_as_json(Config::load(&inputs)),
+        Command::CheckConfig { json: false } => with(Config::load(&inputs), |config| {
             println!("the configuration is valid");
             config.effective.iter().for_each(|value| println!("  {value}"));
             ExitCode::SUCCESS
         }),
-        Command::Keys(KeysCommand::Create { json }) => with(AuthConfig::load(&inputs), |auth| create_key(auth, json)),
+        Command::Store(wish) => {
+            let auth = if wish.issues() { AuthConfig::load_to_issue(&inputs) } else { AuthConfig::load(&inputs) };
+            with(auth, |auth| with(StoreConfig::load(&inputs), |store| on_store(store, auth, wish)))
+        }
         Command::TraceGrant { lifetime, json } => {
             with(EdgeConfig::load(&inputs), |edge| grant_traces(edge, lifetime, json))
         }
@@ -62,16 +70,38 @@ fn with<T>(config: Result<T, ConfigFaults>, command: impl FnOnce(&T) -> ExitCode
     config.map_or_else(|faults| refuse(&faults), |config| command(&config))
 }
 
-fn create_key(auth: &AuthConfig, json: bool) -> ExitCode {
-    // Without one, the configuration would not have been valid.
-    let Some(issuer) = auth.issuer_secrets.first() else { return ExitCode::FAILURE };
-    let key = ambient::mint_api_key(issuer);
-    if json {
-        println!("{}", serde_json::json!({ "id": key.id(), "key": key.expose() }));
-    } else {
-        println!("{}", key.expose());
+fn check_config_as_json(config: Result<Config, ConfigFaults>) -> ExitCode {
+    match config {
+        Ok(config) => {
+            let settings: Vec<_> = config.effective.iter().map(Effective::to_json).collect();
+            println!("{}", serde_json::json!({ "valid": true, "settings": settings }));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            println!("{}", serde_json::json!({ "valid": false, "faults": faults.to_texts() }));
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::SUCCESS
+}
+
+/// A command that works on the store, beside a program that may be serving.
+fn on_store(store: &StoreConfig, auth: &AuthConfig, wish: StoreCommand) -> ExitCode {
+    // A server may be reached by TLS alone. Fails only if one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    match runtime.block_on(app::command(store, auth.clone(), wish)) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("goblin-backend: {}", monitoring::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn grant_traces(edge: &EdgeConfig, lifetime: Duration, json: bool) -> ExitCode {
@@ -109,7 +139,8 @@ fn serve(config: &Config) -> ExitCode {
             Err(error) => return refuse(&error),
         }
     };
-    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(app::run(config, clock))));
+    let metrics = monitoring.metrics();
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(app::run(config, clock, metrics))));
     let code = match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

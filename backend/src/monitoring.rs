@@ -1,13 +1,15 @@
-//! What the program tells of itself: traces by OTLP, a log on standard output.
+//! What the program tells of itself: traces and metrics by OTLP, a log on standard output.
 
 pub(crate) mod genai;
 mod logging;
+pub(crate) mod metrics;
 mod otlp;
 pub(crate) mod tracing;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
 
 use crate::{
     config::{LogConfig, TelemetryConfig},
@@ -20,6 +22,7 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 /// Telemetry in operation.
 pub(crate) struct Monitoring {
     provider: SdkTracerProvider,
+    meters: SdkMeterProvider,
 }
 
 impl Monitoring {
@@ -30,16 +33,30 @@ impl Monitoring {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, otlp::ExporterError> {
         let provider = otlp::tracer_provider(telemetry)?;
+        let meters = otlp::meter_provider(telemetry)?;
         tracing::install(&provider, log, clock);
         logging::log_panics();
-        Ok(Self { provider })
+        Ok(Self { provider, meters })
     }
 
-    /// Sends what has not been sent, in bounded time. Spans that end later are lost.
+    /// The instruments, to be handed to who counts.
+    pub(crate) fn metrics(&self) -> metrics::Metrics {
+        metrics::Metrics::new(&self.meters.meter(tracing::OWN_TARGET))
+    }
+
+    /// Sends what has not been sent, in bounded time. Spans that end later, and what is counted later, are lost.
     pub(crate) fn flush(&self) {
-        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_WITHIN) {
-            ::tracing::warn!(cause = chain(&error), "the last spans could not be exported");
-        }
+        // Side by side, so that a collector that is away costs the time once.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Err(error) = self.meters.shutdown_with_timeout(FLUSH_WITHIN) {
+                    ::tracing::warn!(cause = chain(&error), "the last metrics could not be exported");
+                }
+            });
+            if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_WITHIN) {
+                ::tracing::warn!(cause = chain(&error), "the last spans could not be exported");
+            }
+        });
     }
 }
 

@@ -1,4 +1,13 @@
-//! What the domain needs from the outside world. Adapters stand in `provider` and `ambient`; only `app` names them.
+//! What the domain needs from the outside world. Adapters stand in `provider`, `store` and `ambient`; only `app` names them.
+
+mod conversations;
+pub(crate) mod day;
+mod keys;
+mod ledger;
+mod limits;
+mod principal;
+mod store;
+pub(crate) mod usd;
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
@@ -6,6 +15,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use goblin_shared::{api::Api, request_id::RequestId, trace_context::TraceParent};
+
+pub(crate) use self::{
+    conversations::{Conversation, Conversations, NewTurn, PageCursor, Turn},
+    keys::{KeyRecord, Keys, SecretHash},
+    ledger::{
+        Ledger, LedgerEntry, LedgerOutcome, NotOpened, Settlement, TokenCounts, UsageBy, UsageQuery, UsageRow, Written,
+    },
+    limits::{Amounts, Level, LimitSet, LimitState, Limits, NotReserved, Quota, Reservation, Subject},
+    principal::{Owner, Principal, Scope, Scopes, UnknownScope},
+    store::{Health, StoreError},
+};
 
 /// Tells the time.
 pub(crate) trait Clock: Send + Sync {
@@ -22,12 +42,21 @@ pub(crate) trait Clock: Send + Sync {
 pub(crate) trait Ids: Send + Sync {
     /// A new id of a request.
     fn request_id(&self) -> RequestId;
+
+    /// A new id of a conversation, in the form of [`goblin_shared::conversation::is_id`].
+    fn conversation_id(&self) -> String;
 }
 
 /// Gives out random numbers.
 pub(crate) trait Random: Send + Sync {
     /// A number from 0 to 1, without 1, each as likely as any other.
     fn fraction(&self) -> f64;
+}
+
+/// Gives out secrets that nobody can foresee.
+pub(crate) trait Entropy: Send + Sync {
+    /// Fresh random bytes of cryptographic quality, as many as an API key needs.
+    fn key_entropy(&self) -> goblin_shared::api_key::Entropy;
 }
 
 /// Something that answers requests, whatever it speaks itself: what it takes and gives is in the client's own shape.
@@ -191,6 +220,8 @@ pub(crate) struct Learnt {
     pub(crate) finish_reason: Option<String>,
     /// Tokens so far; a later one replaces it.
     pub(crate) usage: Option<Usage>,
+    /// How the provider processed the request, in its own word, where that may decide on the price.
+    pub(crate) service_tier: Option<String>,
 }
 
 /// What is known of an answer.
@@ -204,16 +235,19 @@ pub(crate) struct AnswerFacts {
     pub(crate) finish_reasons: Vec<String>,
     /// What it cost in tokens.
     pub(crate) usage: Option<Usage>,
+    /// How the provider processed the request, in its own word, where that may decide on the price.
+    pub(crate) service_tier: Option<String>,
 }
 
 impl AnswerFacts {
     /// Takes news in.
     pub(crate) fn learn(&mut self, news: Learnt) {
-        let Learnt { id, model, finish_reason, usage } = news;
+        let Learnt { id, model, finish_reason, usage, service_tier } = news;
         self.id = self.id.take().or(id);
         self.model = self.model.take().or(model);
         self.finish_reasons.extend(finish_reason);
         self.usage = usage.or(self.usage);
+        self.service_tier = self.service_tier.take().or(service_tier);
     }
 }
 

@@ -8,6 +8,7 @@
 pub(crate) mod anthropic;
 mod arguments;
 mod data_url;
+pub(crate) mod delivered;
 pub(crate) mod embeddings;
 pub(crate) mod family;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use goblin_shared::{
     error_body::{ClientError, ErrorCode},
     headers::{
-        GOBLIN_MODEL, GOBLIN_ROUTE_REASON, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, SERVER_TIMING,
+        GOBLIN_CONTEXT_DROPPED, GOBLIN_MODEL, GOBLIN_ROUTE_REASON, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID,
+        RETRY_AFTER, SERVER_TIMING,
     },
 };
 
@@ -28,8 +29,18 @@ pub enum Origins {
 }
 
 /// What a page may read of an answer's head besides what every page may.
-const EXPOSED: [&str; 7] =
-    [REQUEST_ID, SERVER_TIMING, RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY, GOBLIN_MODEL, GOBLIN_ROUTE_REASON];
+const EXPOSED: [&str; 9] = [
+    REQUEST_ID,
+    SERVER_TIMING,
+    RETRY_AFTER,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
+    GOBLIN_MODEL,
+    GOBLIN_ROUTE_REASON,
+    GOBLIN_CONTEXT_DROPPED,
+    // What an exported conversation is to be called as a file.
+    "content-disposition",
+];
 /// Longest list of request fields that a preflight may ask for, in bytes.
 const ASKED_BYTES: usize = 2_048;
 
@@ -135,7 +146,7 @@ mod tests {
         fields.iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
-    const EXPOSE: &str = "access-control-expose-headers: x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy, x-goblin-model, x-goblin-route-reason";
+    const EXPOSE: &str = "access-control-expose-headers: x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy, x-goblin-model, x-goblin-route-reason, x-goblin-context-dropped, content-disposition";
 
     #[test]
     fn listed_origins_may_read_and_send_cookies() {
@@ -202,6 +213,9 @@ mod tests {
             ("/v1/messages?beta=true", anthropic, "POST"),
             ("/v1/embeddings", openai, "POST"),
             ("/openapi.json", "authorization", "GET, HEAD"),
+            ("/v1/conversations", openai, "GET, HEAD, POST"),
+            ("/v1/conversations/conv_x?x=1", openai, "GET, HEAD, PATCH, DELETE"),
+            ("/v1/conversations/conv_x/export", openai, "GET, HEAD"),
         ] {
             let mut facts = facts("OPTIONS", &[PREFLIGHT[0], PREFLIGHT[1], ("access-control-request-headers", asked)]);
             facts.url = format!("https://edge.example{path}");

@@ -4,7 +4,8 @@
 //! 2. **preflight**: path, method, content type, announced length; what the head alone refuses. A browser's own question
 //!    (CORS) is answered here.
 //! 3. **admit**: who it is, whether it may come in, and how often.
-//! 4. **route**: the body is read once, bounded, and a plan made of it.
+//! 4. **route**: the body is read once, bounded, and a plan made of it; of requests about conversations it is only handed
+//!    on.
 //! 5. **forward**: the head is signed, the body handed over natively, the answer streamed back natively. An origin that
 //!    cannot be reached is followed by the next.
 //! 6. **tell**: spans, counts and log records, when the answer's body has ended, sent later.
@@ -158,6 +159,7 @@ impl Way<'_> {
         }
         let body = match endpoint.api() {
             Some(api) => Some(self.route(api).await?),
+            None if endpoint.has_body(&self.facts.method) => Some(self.read_body().await?),
             None => None,
         };
         let (fetched, origin) = self.forward(body.as_ref()).await?;
@@ -177,13 +179,22 @@ impl Way<'_> {
         Ok(fetched.adopt(incoming, identity.request_id, &timing, &self.tale.fields, config.otlp.is_some()))
     }
 
-    /// Reads the body and makes a plan of it.
-    async fn route(&mut self, api: Api) -> Result<Body, Stopped> {
-        let Self { incoming, config, identity, .. } = *self;
+    /// Reads the body once, bounded: where an origin cannot be reached, the next one gets the same.
+    async fn read_body(&mut self) -> Result<Body, Stopped> {
         let begun = platform::now();
-        let body = incoming.body(preflight::announced_length(&self.facts), config.body_limit).await;
+        let body = self.incoming.body(preflight::announced_length(&self.facts), self.config.body_limit).await;
         let body = body.map_err(|refusal| if self.is_left() { Stopped::ClientLeft } else { refusal.into() })?;
         self.tale.waited_ms += platform::now() - begun;
+        Ok(body)
+    }
+
+    /// Reads the body and makes a plan of it.
+    ///
+    /// Of a chat with `conversation_id` the prompt is longer than its body says, by what was said before. Only the
+    /// backend knows that: it leaves out entries whose window is too small, and nothing is refused here because of it.
+    async fn route(&mut self, api: Api) -> Result<Body, Stopped> {
+        let Self { incoming, config, identity, .. } = *self;
+        let body = self.read_body().await?;
         let catalogue = incoming.catalogue(config, identity).await;
         let first = config.origins.order(self.facts.region).next().map_or(0, |(index, _)| index);
         incoming.refresh_health(config, identity, first);

@@ -2,6 +2,7 @@
 
 use goblin_shared::{
     api::Api,
+    conversation::ConversationPath,
     error_body::{ClientError, ErrorCode},
 };
 
@@ -12,6 +13,8 @@ use crate::{facts::RequestFacts, refusal::Refusal};
 pub enum Endpoint {
     /// A request with a body, which is planned.
     Post(Api),
+    /// What callers have kept; handed on as it is, the backend knows whose it is.
+    Conversations(ConversationPath),
     /// `GET /v1/models`
     Models,
     /// `GET /openapi.json`, the backend's description of its API.
@@ -26,11 +29,12 @@ impl Endpoint {
     /// Those without a body.
     const GETS: [Self; 4] = [Self::Models, Self::OpenapiJson, Self::Healthz, Self::Readyz];
 
-    /// Its path, which is also its route template.
+    /// Its route template, which is also its path where there is no id in it.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
             Self::Post(api) => api.path(),
+            Self::Conversations(path) => path.template(),
             Self::Models => "/v1/models",
             Self::OpenapiJson => "/openapi.json",
             Self::Healthz => "/healthz",
@@ -41,7 +45,21 @@ impl Endpoint {
     /// The methods that it takes, as the field `allow` lists them.
     #[must_use]
     pub fn allow(self) -> &'static str {
-        if self.api().is_some() { "POST" } else { "GET, HEAD" }
+        match self {
+            Self::Post(_) => "POST",
+            Self::Conversations(path) => path.allow(),
+            Self::Models | Self::OpenapiJson | Self::Healthz | Self::Readyz => "GET, HEAD",
+        }
+    }
+
+    /// Whether a request with this method carries a JSON body.
+    #[must_use]
+    pub fn has_body(self, method: &str) -> bool {
+        match self {
+            Self::Post(_) => true,
+            Self::Conversations(path) => path.has_body(method),
+            Self::Models | Self::OpenapiJson | Self::Healthz | Self::Readyz => false,
+        }
     }
 
     /// Whether it only tells of the service's health, and costs nothing that is worth guarding.
@@ -50,12 +68,12 @@ impl Endpoint {
         matches!(self, Self::Healthz | Self::Readyz)
     }
 
-    /// The API whose requests carry a JSON body, if it is one's.
+    /// The API whose requests are planned by their body, if it is one's.
     #[must_use]
     pub fn api(self) -> Option<Api> {
         match self {
             Self::Post(api) => Some(api),
-            Self::Models | Self::OpenapiJson | Self::Healthz | Self::Readyz => None,
+            Self::Conversations(_) | Self::Models | Self::OpenapiJson | Self::Healthz | Self::Readyz => None,
         }
     }
 
@@ -64,6 +82,7 @@ impl Endpoint {
     pub fn of_path(path: &str) -> Option<Self> {
         let post = Api::of_path(path).map(Self::Post);
         post.or_else(|| Self::GETS.into_iter().find(|endpoint| endpoint.path() == path))
+            .or_else(|| ConversationPath::of_path(path).map(Self::Conversations))
     }
 }
 
@@ -79,7 +98,7 @@ pub fn check(facts: &RequestFacts, body_limit: usize) -> Result<Endpoint, Refusa
         let refusal = Refusal::from(ClientError::new(ErrorCode::MethodNotAllowed, message));
         return Err(refusal.with_field("allow", allow.to_owned()));
     }
-    if endpoint.api().is_some() {
+    if endpoint.has_body(&facts.method) {
         check_body(facts, body_limit)?;
     }
     Ok(endpoint)
@@ -149,6 +168,16 @@ mod tests {
             ("HEAD", "/openapi.json", Endpoint::OpenapiJson),
             ("HEAD", "/healthz", Endpoint::Healthz),
             ("GET", "/readyz", Endpoint::Readyz),
+            ("POST", "/v1/conversations", Endpoint::Conversations(ConversationPath::All)),
+            ("GET", "/v1/conversations?limit=2&after=x", Endpoint::Conversations(ConversationPath::All)),
+            ("PATCH", "/v1/conversations/conv_x", Endpoint::Conversations(ConversationPath::One)),
+            ("DELETE", "/v1/conversations/conv_x", Endpoint::Conversations(ConversationPath::One)),
+            ("HEAD", "/v1/conversations/conv_x/turns", Endpoint::Conversations(ConversationPath::Turns)),
+            (
+                "GET",
+                "/v1/conversations/conv_x/export?format=markdown",
+                Endpoint::Conversations(ConversationPath::Export),
+            ),
         ] {
             assert_eq!(check(&facts(method, path), 100).ok(), Some(endpoint), "{method} {path}");
         }
@@ -165,6 +194,8 @@ mod tests {
             "/v1/messages/batches",
             "/v1/messages/count_tokens",
             "/v1/openapi.json",
+            "/v1/conversations/",
+            "/v1/conversations/conv_x/turns/1",
         ] {
             assert_eq!(code(&facts("POST", path)), "not_found", "{path}");
         }
@@ -174,14 +205,29 @@ mod tests {
             assert_eq!(code(&facts("GET", api.path())), "method_not_allowed", "{api:?}");
         }
         assert_eq!(code(&facts("POST", "/openapi.json")), "method_not_allowed");
+        for (method, path) in [("DELETE", ""), ("PUT", "/conv_x"), ("POST", "/conv_x"), ("POST", "/conv_x/turns")] {
+            let refusal = check(&facts(method, &format!("/v1/conversations{path}")), 100).unwrap_err();
+            assert_eq!(refusal.error.code.as_str(), "method_not_allowed", "{method} {path}");
+            // An id is not repeated, not even to whom it belongs.
+            assert!(!refusal.error.message.contains("conv_x"));
+        }
     }
 
     #[test]
     fn every_endpoint_is_found_by_its_path() {
         let endpoints = Api::ALL.map(Endpoint::Post).into_iter().chain(Endpoint::GETS);
-        for endpoint in endpoints {
+        let kept = ConversationPath::ALL.map(Endpoint::Conversations);
+        for endpoint in endpoints.chain(kept) {
             assert_eq!(Endpoint::of_path(endpoint.path()), Some(endpoint));
-            assert_eq!(endpoint.allow(), if endpoint.api().is_some() { "POST" } else { "GET, HEAD" });
+            let methods = endpoint.allow().split(", ");
+            assert_eq!(
+                methods.filter(|method| endpoint.has_body(method)).count() > 0,
+                match endpoint {
+                    Endpoint::Post(_) => true,
+                    Endpoint::Conversations(path) => path.allow().contains('P'),
+                    _ => false,
+                }
+            );
         }
     }
 
@@ -193,6 +239,11 @@ mod tests {
                 assert_eq!(code(&facts), "unsupported_media_type", "{api:?} {content_type:?}");
             }
         }
+        for (method, path) in [("POST", "/v1/conversations"), ("PATCH", "/v1/conversations/conv_x")] {
+            assert_eq!(code(&with(facts(method, path), "content-type", None)), "unsupported_media_type");
+            assert_eq!(code(&with(facts(method, path), "content-length", Some("101"))), "body_too_large");
+        }
+        assert!(check(&with(facts("DELETE", "/v1/conversations/conv_x"), "content-type", None), 100).is_ok());
         let chat = facts("POST", "/v1/chat/completions");
         let encoded = with(chat.clone(), "content-encoding", Some("gzip"));
         assert_eq!(code(&encoded), "unsupported_media_type");

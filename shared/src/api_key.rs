@@ -72,12 +72,22 @@ impl ApiKey {
     /// Makes a key from fresh random bytes.
     #[must_use]
     pub fn mint(issuer: &IssuerSecret, random: &Entropy) -> Self {
-        let (id, secret) = random.split_at(16);
+        let mut id = String::with_capacity(ID);
+        push_base62(&mut id, number(&random[..16]), ID);
+        Self::assemble(issuer, &id, random)
+    }
+
+    /// Makes a key with this id and a fresh secret: the successor of the one that has the id. `None`: it is no id.
+    #[must_use]
+    pub fn mint_successor(issuer: &IssuerSecret, id: &str, random: &Entropy) -> Option<Self> {
+        let formed = id.len() == ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        formed.then(|| Self::assemble(issuer, id, random))
+    }
+
+    fn assemble(issuer: &IssuerSecret, id: &str, random: &Entropy) -> Self {
         let mut key = String::with_capacity(LENGTH);
-        key.push_str(PREFIX);
-        push_base62(&mut key, number(id), ID);
-        key.push('_');
-        for half in secret.chunks_exact(16) {
+        key.extend([PREFIX, id, "_"]);
+        for half in random[16..].chunks_exact(16) {
             push_base62(&mut key, number(half), SECRET / 2);
         }
         let digest = mac(issuer, key.as_bytes()).finalize().into_bytes();
@@ -177,6 +187,18 @@ mod tests {
         assert_eq!(ApiKey::check(key.expose(), &[issuer('b'), issuer('a')]).unwrap(), key);
         assert_eq!(ApiKey::check(key.expose(), &[issuer('b')]), Err(InvalidApiKey::Forged));
         assert_eq!(ApiKey::check(key.expose(), &[]), Err(InvalidApiKey::Forged));
+    }
+
+    #[test]
+    fn a_successor_has_the_id_and_another_secret() {
+        let key = ApiKey::mint(&issuer('a'), &entropy(1));
+        let next = ApiKey::mint_successor(&issuer('a'), key.id(), &entropy(2)).unwrap();
+        assert_eq!(next.id(), key.id());
+        assert_ne!(next.secret(), key.secret());
+        assert_eq!(ApiKey::check(next.expose(), &[issuer('a')]).unwrap(), next);
+        for no_id in ["", "short", "0123456789ab_", "0123456789é", "0123456789a_"] {
+            assert_eq!(ApiKey::mint_successor(&issuer('a'), no_id, &entropy(2)), None, "{no_id}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub(crate) use self::alias::Canary;
 pub use self::{
     alias::{Alias, Strategy},
-    model::{Kind, Model, Price},
+    model::{BatchPrice, Kind, Model, Price},
     target::Target,
     words::{Capabilities, Regions},
 };

@@ -13,10 +13,12 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use self::scan::{Content, scan};
+pub use self::estimate::Estimate;
+use self::scan::{Content, Conversation, scan, scan_messages};
 use crate::{
     api::Api,
     catalogue::Capabilities,
+    conversation,
     error_body::{ClientError, ErrorCode},
 };
 
@@ -42,6 +44,8 @@ pub struct ChatFacts<'a> {
     /// The longest answer that is wanted, in tokens: `max_completion_tokens`, or else `max_tokens`, where it is a whole
     /// number. Of messages always there; of embeddings never.
     pub output_tokens: Option<u32>,
+    /// How many answers are wanted: `n` of chat completions, where it is a whole number; at least 1.
+    pub choices: u32,
     /// What the model must be able to do: to call tools where `tools` or `functions` has an element, to see where a
     /// part of a message is an image, to keep to a schema where that is the `response_format`, to reason where
     /// `reasoning_effort` or `reasoning` asks for it. Of messages, the schema is in `output_config.format` or
@@ -51,6 +55,11 @@ pub struct ChatFacts<'a> {
     /// is a text of 1 to 512 bytes; of messages `metadata.user_id`, of embeddings `user`. As it is written in the body,
     /// escapes and all.
     pub sticky: Option<&'a str>,
+    /// The conversation that the request goes on with: an id in form. Only of chat completions.
+    ///
+    /// What was said in it so far is no part of the body, and of no number here. Plans made of these facts alone may
+    /// therefore name models whose window is too small; the backend, which knows the conversation, leaves them out.
+    pub conversation_id: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -61,11 +70,13 @@ struct Wire<'a> {
     stream: Option<bool>,
     #[serde(default)]
     stream_options: Option<Object<StreamOptions>>,
-    /// Both are looked into by the scan; here only so that each is there once.
+    /// These are looked into by the scan; here only so that each is there once.
     #[serde(default, rename = "messages")]
     _messages: Option<IgnoredAny>,
     #[serde(default, rename = "input")]
     _input: Option<IgnoredAny>,
+    #[serde(default, rename = "conversation_id")]
+    _conversation_id: Option<IgnoredAny>,
 }
 
 /// An `Option<Cow<str>>` would be copied; behind a newtype serde borrows it.
@@ -136,7 +147,8 @@ pub fn read(body: &[u8], depth: usize, api: Api) -> Result<ChatFacts<'_>, Client
         }
         Api::ChatCompletions | Api::Messages | Api::Embeddings => {}
     }
-    let sticky = [scan.conversation_id, scan.prompt_cache_key, scan.user];
+    let conversation_id = conversation(api, scan.conversation_id)?;
+    let sticky = [conversation_id.map_or(&b""[..], str::as_bytes), scan.prompt_cache_key, scan.user];
     let sticky = sticky.into_iter().find(|key| (1..=STICKY_BYTES).contains(&key.len()));
     let asks_usage = wire.stream_options.and_then(|Object(options)| options.include_usage).unwrap_or(false);
     let prompt_tokens = scan.prompt.tokens();
@@ -148,7 +160,36 @@ pub fn read(body: &[u8], depth: usize, api: Api) -> Result<ChatFacts<'_>, Client
         prompt_tokens,
         longest_input_tokens: if api == Api::Embeddings { scan.longest_input.tokens() } else { prompt_tokens },
         output_tokens,
+        choices: scan.choices.unwrap_or(1).max(1),
         needs: scan.needs,
         sticky: sticky.and_then(|key| str::from_utf8(key).ok()),
+        conversation_id,
     })
+}
+
+/// How many tokens a JSON array of messages has as a part of a prompt, about, by the same rule as
+/// [`ChatFacts::prompt_tokens`].
+#[must_use]
+pub fn messages_tokens(messages: &[u8]) -> u32 {
+    scan_messages(messages).prompt.tokens()
+}
+
+/// The conversation that a request goes on with.
+fn conversation(api: Api, found: Conversation<'_>) -> Result<Option<&str>, ClientError> {
+    let field = |message: &str| Err(ClientError::new(ErrorCode::InvalidField, message).with_param("conversation_id"));
+    let text = match found {
+        Conversation::None => return Ok(None),
+        Conversation::Text(text) => str::from_utf8(text).unwrap_or_default(),
+        Conversation::Other => "",
+    };
+    if api != Api::ChatCompletions {
+        return field("Conversations go on with POST /v1/chat/completions alone; leave `conversation_id` out here.");
+    }
+    if !conversation::is_id(text) {
+        return field(
+            "`conversation_id` must be the id of a conversation, `conv_` and 24 letters or digits, as \
+             POST /v1/conversations gives it; to keep requests together without one, use `prompt_cache_key`.",
+        );
+    }
+    Ok(Some(text))
 }

@@ -46,6 +46,16 @@ codes! {
     ContextLengthExceeded = 400 "invalid_request_error" "context_length_exceeded";
     /// The credential is no API key that was issued here.
     InvalidApiKey = 401 "invalid_request_error" "invalid_api_key";
+    /// No credential where one is needed.
+    AuthenticationRequired = 401 "invalid_request_error" "authentication_required";
+    /// The token is not valid here, or not any more.
+    InvalidToken = 401 "invalid_request_error" "invalid_token";
+    /// A limit on spending is reached; the message names it.
+    BudgetExceeded = 402 "insufficient_quota" "budget_exceeded";
+    /// The credential may not be used for this.
+    InsufficientScope = 403 "permission_error" "insufficient_scope";
+    /// What the model costs is not known, and spending is limited.
+    PriceUnknown = 403 "permission_error" "price_unknown";
     /// A list of the operator's is against it; the message names the list.
     AccessDenied = 403 "permission_error" "access_denied";
     /// Refused as a bot; the message names the rule.
@@ -60,8 +70,12 @@ codes! {
     EdgeSignatureInvalid = 403 "permission_error" "edge_signature_invalid";
     /// No such path.
     NotFound = 404 "invalid_request_error" "not_found";
+    /// The caller has no such conversation.
+    ConversationNotFound = 404 "invalid_request_error" "conversation_not_found";
     /// The path does not take this method.
     MethodNotAllowed = 405 "invalid_request_error" "method_not_allowed";
+    /// The request id is in the ledger already: nobody pays twice.
+    AlreadyClaimed = 409 "invalid_request_error" "already_claimed";
     /// The body is over the limit.
     BodyTooLarge = 413 "invalid_request_error" "body_too_large";
     /// The body is not `application/json`.
@@ -88,6 +102,8 @@ codes! {
     ShuttingDown = 503 "server_error" "shutting_down";
     /// What decides on admission cannot be reached.
     AdmissionUnavailable = 503 "server_error" "admission_unavailable";
+    /// What requests are written down in cannot be reached, or is full.
+    StoreUnavailable = 503 "server_error" "store_unavailable";
     /// The edge cannot reach the backend.
     BackendUnreachable = 503 "server_error" "backend_unreachable";
     /// The backend did not answer in time.
@@ -227,6 +243,11 @@ mod tests {
         400 invalid_request invalid_request_error
         400 context_length_exceeded invalid_request_error
         401 invalid_api_key authentication_error
+        401 authentication_required authentication_error
+        401 invalid_token authentication_error
+        402 budget_exceeded billing_error
+        403 insufficient_scope permission_error
+        403 price_unknown permission_error
         403 access_denied permission_error
         403 bot_refused permission_error
         403 challenge_required permission_error
@@ -234,7 +255,9 @@ mod tests {
         403 origin_not_allowed permission_error
         403 edge_signature_invalid permission_error
         404 not_found not_found_error
+        404 conversation_not_found not_found_error
         405 method_not_allowed not_found_error
+        409 already_claimed invalid_request_error
         413 body_too_large request_too_large
         415 unsupported_media_type invalid_request_error
         422 model_not_found invalid_request_error
@@ -248,6 +271,7 @@ mod tests {
         503 overloaded overloaded_error
         503 shutting_down overloaded_error
         503 admission_unavailable overloaded_error
+        503 store_unavailable overloaded_error
         503 backend_unreachable overloaded_error
         504 backend_timeout timeout_error
         504 provider_timeout timeout_error

@@ -29,6 +29,8 @@ pub const GOBLIN_REFUSAL: &str = "x-goblin-refusal";
 pub const GOBLIN_ROUTE_REASON: &str = "x-goblin-route-reason";
 /// Answered: `provider/model` that answered.
 pub const GOBLIN_MODEL: &str = "x-goblin-model";
+/// Answered: turns of the conversation that were left out of the prompt, because the model does not take so much.
+pub const GOBLIN_CONTEXT_DROPPED: &str = "x-goblin-context-dropped";
 
 /// Answered to the client: the id that the edge gave the request. A client's own is logged, never adopted.
 pub const REQUEST_ID: &str = "x-request-id";

@@ -10,6 +10,7 @@ pub mod baggage;
 pub mod catalogue;
 pub mod chat_request;
 pub mod client_facts;
+pub mod conversation;
 pub mod edge_signature;
 pub mod error_body;
 pub mod headers;

@@ -95,10 +95,34 @@ pub const HTTP_CLIENT_REQUEST_DURATION: Metric = Metric {
     labels: &["http.request.method", "server.address", "server.port", "http.response.status_code", "error.type"],
 };
 
+/// Decisions on who asks, each once. `method` is `api_key`, `jwt` or `none` (no credential); `outcome` is `accepted`,
+/// `rejected` (the credential does not count, or none was given where one is needed) or `error` (it cannot be said, which
+/// is a fault of ours).
+pub const AUTH_ATTEMPTS: Metric = Metric {
+    name: "goblin.auth.attempts",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "{attempt}",
+    description: "Decisions on who asks",
+    labels: &["method", "outcome"],
+};
+
+/// Requests that were answered by a model whose price is not known, so that their cost is not either.
+pub const LLM_COST_UNKNOWN: Metric = Metric {
+    name: "goblin.llm.cost.unknown",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "{request}",
+    description: "Answered requests whose cost is not known",
+    labels: &["gen_ai.provider.name", "gen_ai.request.model"],
+};
+
 /// All of them.
 pub const METRICS: &[Metric] = &[
+    AUTH_ATTEMPTS,
     EDGE_DECISIONS,
     EDGE_OVERHEAD_DURATION,
+    LLM_COST_UNKNOWN,
     TELEMETRY_DROPPED,
     HTTP_SERVER_REQUEST_DURATION,
     HTTP_CLIENT_REQUEST_DURATION,

@@ -20,7 +20,17 @@ pub(crate) struct Door {
 impl Door {
     /// The door of an edge for a holder of `api_key`.
     pub(crate) fn with_key(edge: &Edge, api_key: &str) -> Self {
-        Self { address: edge.address(), api_key: Some(api_key.to_owned()) }
+        Self::to(edge.address(), api_key)
+    }
+
+    /// The door at an address for a holder of `api_key`.
+    pub(crate) fn to(address: SocketAddr, api_key: &str) -> Self {
+        Self { address, api_key: Some(api_key.to_owned()) }
+    }
+
+    /// The URL of `path`, which begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn register(suite: &mut Suite) {
         pictures::pictures_reach_every_family_by_url_and_by_bytes,
         reasoning::{
             each_model_is_told_to_think_as_it_can_be, not_to_think_is_nothing_to_models_that_cannot,
-            the_conversations_id_is_for_us_alone,
+            what_keeps_requests_together_changes_no_answer,
         },
         refusals::what_a_family_cannot_say_is_refused_by_its_field,
         stops::why_an_answer_ends_is_told_in_the_apis_own_words,
@@ -47,7 +47,7 @@ pub(crate) fn register(suite: &mut Suite) {
         each_provider_gets_its_own_key_and_nothing_of_the_clients,
         each_model_is_told_to_think_as_it_can_be,
         not_to_think_is_nothing_to_models_that_cannot,
-        the_conversations_id_is_for_us_alone,
+        what_keeps_requests_together_changes_no_answer,
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test` sets up what they need and runs them; `cargo xtask test NAME` runs those with NAME in their names.
 
+mod accounting;
 mod admission;
 mod answered;
 mod apis;
@@ -11,6 +12,7 @@ mod chatting;
 mod client;
 mod collector;
 mod commands;
+mod conversations;
 mod curl;
 mod decisions;
 mod embeddings;
@@ -68,5 +70,7 @@ fn main() -> ExitCode {
     sdk::register(&mut suite);
     commands::register(&mut suite);
     soak::register(&mut suite);
+    accounting::register(&mut suite);
+    conversations::register(&mut suite);
     suite.run()
 }

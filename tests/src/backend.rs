@@ -1,6 +1,6 @@
 //! The backend as its users start it: the binary, configured by environment variables.
 
-use std::{env, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, net::SocketAddr, path::PathBuf, process::Output, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -120,7 +120,25 @@ impl Backend {
 
 /// Runs a command of the backend that prints one line, without any of the user's configuration but `env`; gives the line.
 pub async fn output(arguments: &[&str], env: &[(&str, &str)]) -> Result<String> {
+    let (command, _directory) = unconfigured()?;
+    one_line(command, arguments, env).await
+}
+
+/// Runs a command of the backend, without any of the user's configuration but `env`, to whatever end it comes to.
+pub async fn run(arguments: &[&str], env: &[(&str, &str)]) -> Result<Output> {
     let (mut command, _directory) = unconfigured()?;
+    command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
+    let name = format!("`goblin-backend {}`", arguments.join(" "));
+    let ended = tokio::time::timeout(OUTPUT_BOUND, command.output()).await;
+    ended.with_context(|| format!("{name} does not end"))?.with_context(|| format!("{name} could not be started"))
+}
+
+/// The same with all of the user's configuration.
+pub(crate) async fn users_output(arguments: &[&str], env: &[(&str, &str)]) -> Result<String> {
+    one_line(users_command()?, arguments, env).await
+}
+
+async fn one_line(mut command: Command, arguments: &[&str], env: &[(&str, &str)]) -> Result<String> {
     command.args(arguments).envs(env.iter().copied()).kill_on_drop(true);
     let name = format!("`goblin-backend {}`", arguments.join(" "));
     let output = tokio::time::timeout(OUTPUT_BOUND, command.output())

@@ -22,6 +22,8 @@ pub mod http_peer;
 #[cfg(feature = "peers")]
 pub mod key_directory;
 #[cfg(feature = "peers")]
+pub mod ledger_reader;
+#[cfg(feature = "peers")]
 pub mod origin;
 #[cfg(feature = "peers")]
 pub mod otlp_sink;

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
 use crate::{
-    api_key::{ISSUER_SECRETS_OF_THE_BACKEND, mint_api_key},
+    api_key::{ISSUER_SECRETS_OF_THE_BACKEND, STORE_URL, create_api_key, create_users_api_key},
     backend::{Backend, BackendOptions},
     edge::{Edge, EdgeOptions},
     readiness, secret, signing_key,
@@ -41,6 +42,11 @@ pub struct StackOptions {
     /// The secret that makes API keys genuine, or two with a comma between; default a fresh one. With the user's
     /// configuration of the edge, what `.dev.vars` says.
     pub issuer_secret: Option<String>,
+    /// Where the backend keeps what it keeps; default a fresh SQLite file, which goes with the stack. With the user's
+    /// configuration what that says.
+    pub store_url: Option<String>,
+    /// How the API key is made: more arguments of `goblin-backend keys create`.
+    pub key_arguments: Vec<&'static str>,
     /// Base URL of what stands in for OpenAI, `http://…/v1`.
     pub upstream: Option<String>,
     /// Base URL of what stands in for Anthropic, `http://…` without a path.
@@ -76,8 +82,12 @@ pub struct Stack {
     pub signing_key: String,
     /// What makes API keys genuine here, for those who mint more.
     pub issuer_secret: String,
-    /// A genuine API key.
+    /// A genuine API key, which the backend knows.
     pub api_key: String,
+    /// Where the backend keeps what it keeps, unless that is the user's.
+    pub store_url: Option<String>,
+    /// A store of its own.
+    _store: Option<TempDir>,
 }
 
 impl Stack {
@@ -91,8 +101,19 @@ impl Stack {
             Some(secret) => secret,
             None => secret::fresh()?,
         };
-        let api_key = mint_api_key(&issuer_secret).await?;
         let mut backend = options.backend;
+        let (api_key, store_url, store) = if backend.users_configuration {
+            (create_users_api_key(&issuer_secret, &options.key_arguments).await?, None, None)
+        } else {
+            let (url, directory) = if let Some(url) = options.store_url {
+                (url, None)
+            } else {
+                let directory = tempfile::tempdir()?;
+                (format!("sqlite:{}", directory.path().join("goblin.db").display()), Some(directory))
+            };
+            backend.env.insert(0, (STORE_URL.to_owned(), url.clone()));
+            (create_api_key(&issuer_secret, &url, &options.key_arguments).await?, Some(url), directory)
+        };
         let others = [("ANTHROPIC", options.anthropic, ANTHROPIC_KEY), ("GEMINI", options.gemini, GEMINI_KEY)];
         for (name, base_url, key) in others {
             let provider = base_url.map(|base_url| provider(name, &base_url, key));
@@ -122,7 +143,16 @@ impl Stack {
             let (edge, backend) = (edge.process().log().tail(20), backend.process().log().tail(20));
             format!("the edge does not reach the backend.\nThe edge's log ends:\n{edge}The backend's:\n{backend}")
         })?;
-        Ok(Self { edge: Arc::new(edge), backend: Arc::new(backend), signing_key, issuer_secret, api_key })
+        let (edge, backend) = (Arc::new(edge), Arc::new(backend));
+        Ok(Self { edge, backend, signing_key, issuer_secret, api_key, store_url, _store: store })
+    }
+
+    /// One more API key, by more `arguments` of `goblin-backend keys create`.
+    pub async fn create_api_key(&self, arguments: &[&str]) -> Result<String> {
+        match &self.store_url {
+            Some(url) => create_api_key(&self.issuer_secret, url, arguments).await,
+            None => create_users_api_key(&self.issuer_secret, arguments).await,
+        }
     }
 
     /// Ends both: first the backend, which may finish its answers through the edge.
@@ -149,6 +179,8 @@ pub async fn start_backend(
     if !options.users_configuration {
         // Tests want the demo's answers, not its pace.
         env.push(("GOBLIN_PROVIDERS__DEMO__TOKEN_INTERVAL", "1ms".to_owned()));
+        // Most tests are about something else, and many ask as anybody.
+        env.push(("GOBLIN_AUTH__MODE", "optional".to_owned()));
     }
     if let Some(otlp) = otlp {
         env.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.clone()));

@@ -76,6 +76,8 @@ async fn start(options: &DevOptions) -> Result<Stack> {
     Stack::start(StackOptions {
         signing_key: Some(dev_vars.signing_key()?),
         issuer_secret: Some(dev_vars.issuer_secrets()?),
+        // One at each start, so that they go by themselves.
+        key_arguments: vec!["--name", "cargo xtask dev", "--expires", "30d"],
         backend: BackendOptions {
             service: Some(([127, 0, 0, 1], service_port).into()),
             operations: Some(([127, 0, 0, 1], operations_port).into()),
@@ -114,7 +116,7 @@ fn introduce(stack: &Stack) {
     println!("{}", chat("-sS", ""));
     println!("{}", chat("-sSN", r#""stream":true,"#));
     println!();
-    println!("One more key, made with the same secret:");
+    println!("One more key, into the same store:");
     // The secret itself is no business of a terminal's history.
     let secret = "$(sed -n 's/^API_KEY_ISSUER_SECRETS=//p' .dev.vars | tr -d '\"')";
     let program = backend_program();

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use goblin_shared::catalogue::Target;
 use tokio::time::{Instant, timeout_at};
 
-use super::{call_span::CallSpan, call_watch::CallWatch, lane::Place};
+use super::{call_span::CallSpan, call_watch::CallWatch, lane::Place, tally::Tally};
 use crate::ports::{AnswerStream, Call, Chunk, Provider, ProviderError, StreamEvent};
 
 /// A call that is about to be made, with all rights to it. Dropping it ends the call.
@@ -18,6 +18,7 @@ pub(super) struct Attempt {
     pub(super) watch: CallWatch,
     pub(super) place: Place,
     pub(super) patience: Patience,
+    pub(super) tally: Tally,
 }
 
 /// Until when something must be there.
@@ -42,6 +43,7 @@ impl Attempt {
     /// Makes the call and waits for the whole answer.
     pub(super) async fn complete(mut self) -> Result<bytes::Bytes, ProviderError> {
         self.watch.begin();
+        self.tally.call(&self.target);
         let Limit { at, length } = self.patience.first_content;
         let answer = match timeout_at(at, self.provider.complete(self.call)).await {
             Ok(answer) => answer,
@@ -50,6 +52,7 @@ impl Attempt {
         match answer {
             Ok(answer) => {
                 self.span.answered_with(answer.status);
+                self.tally.answer(&answer);
                 *self.span.facts() = answer.facts;
                 self.watch.content();
                 self.watch.complete();
@@ -67,9 +70,10 @@ impl Attempt {
     /// Makes the call, whose answer is to be streamed.
     pub(super) fn stream(mut self) -> StreamedAttempt {
         self.watch.begin();
+        self.tally.call(&self.target);
         let events = self.provider.stream(self.call);
-        let Self { target, span, watch, place, patience, .. } = self;
-        StreamedAttempt { target, span, watch, _place: place, events, patience, flowing: false }
+        let Self { target, span, watch, place, patience, tally, .. } = self;
+        StreamedAttempt { target, span, watch, _place: place, events, patience, tally, flowing: false }
     }
 }
 
@@ -81,6 +85,7 @@ pub(super) struct StreamedAttempt {
     _place: Place,
     events: AnswerStream,
     patience: Patience,
+    tally: Tally,
     /// Content has come.
     flowing: bool,
 }
@@ -92,6 +97,7 @@ impl StreamedAttempt {
         match &next {
             Ok(Some(_)) => return next,
             Ok(None) => {
+                self.tally.complete();
                 self.watch.complete();
                 self.span.complete();
             }
@@ -110,8 +116,12 @@ impl StreamedAttempt {
             let event = timeout_at(limit.at, self.events.next()).await;
             match event.map_err(|_| ProviderError::TimedOut { what, limit: limit.length })? {
                 Some(Ok(StreamEvent::Opened(status))) => self.span.answered_with(status),
-                Some(Ok(StreamEvent::Learnt(news))) => self.span.facts().learn(news),
+                Some(Ok(StreamEvent::Learnt(news))) => {
+                    self.tally.learn(&news);
+                    self.span.facts().learn(news);
+                }
                 Some(Ok(StreamEvent::Chunk(chunk))) => {
+                    self.tally.chunk(&chunk);
                     if chunk.content {
                         self.watch.content();
                         self.flowing = true;

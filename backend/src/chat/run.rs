@@ -11,8 +11,9 @@ use super::{
     error_class::{Remedy, remedy},
     provider_state::{Closed, Mode},
     service::{ChatRequest, ChatService, Usable},
+    tally::Tally,
 };
-use crate::ports::{Call, Inexpressible, Prepared, ProviderError};
+use crate::ports::{Call, Cause, Inexpressible, Prepared, ProviderError};
 
 /// Most keys of a provider that are tried for one request.
 const MOST_KEYS: u32 = 8;
@@ -46,6 +47,9 @@ pub(crate) enum PlanFailure {
     /// The client did not take the answer in the time that there is for all of it.
     #[error("the client did not read the answer in time")]
     Unread,
+    /// The answer is complete, but not in its conversation yet.
+    #[error("the answer could not be kept in its conversation in time")]
+    NotKept(#[source] Cause),
     /// Who carried it out is gone, which is a fault of this program.
     #[error("the task that carried the plan out is gone")]
     Lost,
@@ -63,6 +67,8 @@ pub(super) struct Run<'a> {
     request: &'a ChatRequest,
     entries: &'a [Usable],
     mode: Mode,
+    /// Hears of every call.
+    tally: Tally,
     started: Instant,
     /// Which entry is being tried.
     at: usize,
@@ -80,12 +86,19 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(service: &'a ChatService, request: &'a ChatRequest, entries: &'a [Usable], mode: Mode) -> Self {
+    pub(super) fn new(
+        service: &'a ChatService,
+        request: &'a ChatRequest,
+        entries: &'a [Usable],
+        mode: Mode,
+        tally: Tally,
+    ) -> Self {
         Self {
             service,
             request,
             entries,
             mode,
+            tally,
             started: Instant::now(),
             at: 0,
             prepared: entries.iter().map(|_| None).collect(),
@@ -138,7 +151,8 @@ impl<'a> Run<'a> {
             let span = CallSpan::begin(self.request.client.api, &entry.target, provider.remote(), self.calls);
             let call = Call { traceparent: span.traceparent(self.request.random_trace_id), prepared };
             let patience = self.patience();
-            return Some(Attempt { target: entry.target.clone(), provider, call, span, watch, place, patience });
+            let (target, tally) = (entry.target.clone(), self.tally.clone());
+            return Some(Attempt { target, provider, call, span, watch, place, patience, tally });
         }
     }
 
@@ -192,7 +206,7 @@ impl<'a> Run<'a> {
         tracing::debug!(target_model = entry, cause = crate::monitoring::chain(&why), "passed over");
         // What a provider said outranks what kept us from asking another.
         let rank = |failure: &PlanFailure| match failure {
-            PlanFailure::Provider { .. } | PlanFailure::Unread | PlanFailure::Lost => 3,
+            PlanFailure::Provider { .. } | PlanFailure::Unread | PlanFailure::NotKept(_) | PlanFailure::Lost => 3,
             PlanFailure::Full => 2,
             PlanFailure::Closed { .. } => 1,
             PlanFailure::Inexpressible(_) => 0,

@@ -11,6 +11,7 @@ use goblin_shared::{
 use tokio::time::Instant;
 
 use super::{
+    account::Account,
     breaker::BreakerSettings,
     call_watch::SharedState,
     lane::{Lane, LaneSettings},
@@ -134,16 +135,29 @@ impl ChatService {
         plan.entries().iter().filter_map(usable).collect()
     }
 
-    /// Answers in one piece. Dropping the future ends the call.
-    pub(crate) async fn complete(&self, entries: &[Usable], request: &ChatRequest) -> Result<Answered, PlanFailure> {
-        let mut run = Run::new(self, request, entries, Mode::Whole);
+    /// Answers in one piece. Dropping the future ends the call. The account is settled before the answer is given.
+    pub(crate) async fn complete(
+        &self,
+        entries: &[Usable],
+        request: &ChatRequest,
+        mut account: Account,
+    ) -> Result<Answered, PlanFailure> {
+        let mut run = Run::new(self, request, entries, Mode::Whole, account.tally());
         while let Some(attempt) = run.next().await {
             let target = attempt.target.clone();
             match attempt.complete().await {
-                Ok(body) => return Ok(Answered { target, body }),
+                Ok(body) => {
+                    if let Some(recorder) = account.recorder() {
+                        recorder.whole(&body);
+                    }
+                    account.completed_and_kept().await?;
+                    return Ok(Answered { target, body });
+                }
                 Err(error) => run.failed(error),
             }
         }
-        Err(run.into_failure())
+        let failure = run.into_failure();
+        drop(account.failed(failure.code()));
+        Err(failure)
     }
 }

@@ -8,7 +8,9 @@ use tokio::{sync::mpsc, time::timeout_at};
 use tracing::Instrument;
 
 use super::{
+    account::Account,
     attempt::StreamedAttempt,
+    conversation::Recorder,
     provider_state::Mode,
     run::{PlanFailure, Run},
     service::{ChatRequest, ChatService, Usable},
@@ -54,17 +56,32 @@ impl Streaming {
 }
 
 impl ChatService {
-    /// Answers piece by piece: nothing before the first content, which can still come from any entry of the plan.
-    pub(crate) fn stream(self: &Arc<Self>, entries: Vec<Usable>, request: ChatRequest) -> Streaming {
+    /// Answers piece by piece: nothing before the first content, which can still come from any entry of the plan. The
+    /// account is settled before the last step is given.
+    pub(crate) fn stream(
+        self: &Arc<Self>,
+        entries: Vec<Usable>,
+        request: ChatRequest,
+        mut account: Account,
+    ) -> Streaming {
         let (sender, steps) = mpsc::channel(WAITING + 1);
         let service = self.clone();
         let relay = async move {
             // Whatever waits, there is room for the end.
             let Ok(end) = sender.clone().try_reserve_owned() else { return };
             tokio::select! {
-                // The client has left.
+                // The client has left, which dropping the account tells.
                 () = sender.closed() => {}
-                last = relay(&service, &entries, &request, &sender) => drop(end.send(last)),
+                last = relay(&service, &entries, &request, &mut account, &sender) => {
+                    let last = match last {
+                        Ok(step) => account.completed_and_kept().await.map(|()| step),
+                        Err(failure) => {
+                            drop(account.failed(failure.code()));
+                            Err(failure)
+                        }
+                    };
+                    drop(end.send(last));
+                }
             }
         };
         tokio::spawn(relay.in_current_span());
@@ -79,9 +96,10 @@ async fn relay(
     service: &ChatService,
     entries: &[Usable],
     request: &ChatRequest,
+    account: &mut Account,
     sender: &Sender,
 ) -> Result<Step, PlanFailure> {
-    let mut run = Run::new(service, request, entries, Mode::Stream);
+    let mut run = Run::new(service, request, entries, Mode::Stream, account.tally());
     while let Some(attempt) = run.next().await {
         let end = attempt.patience.end;
         let mut attempt = attempt.stream();
@@ -95,7 +113,7 @@ async fn relay(
         };
         let target = attempt.target.clone();
         // A client that reads too slowly does not hold its provider for ever either.
-        return match timeout_at(end.at, hand_on(&mut attempt, held, complete, sender)).await {
+        return match timeout_at(end.at, hand_on(&mut attempt, held, complete, account.recorder(), sender)).await {
             Ok(Ok(())) => Ok(Step::Done),
             Ok(Err(error)) => Err(PlanFailure::Provider { target, error }),
             Err(_) => Err(PlanFailure::Unread),
@@ -126,16 +144,17 @@ async fn hand_on(
     attempt: &mut StreamedAttempt,
     held: Vec<Chunk>,
     complete: bool,
+    mut recorder: Option<&mut Recorder>,
     sender: &Sender,
 ) -> Result<(), ProviderError> {
     // A failure to send is a client that left, of which the caller knows.
     let _ = sender.send(Ok(Step::Begun(attempt.target.clone()))).await;
     for chunk in held {
-        hand_over(chunk, sender).await;
+        hand_over(chunk, recorder.as_deref_mut(), sender).await;
     }
     if !complete {
         while let Some(chunk) = attempt.next().await? {
-            hand_over(chunk, sender).await;
+            hand_over(chunk, recorder.as_deref_mut(), sender).await;
         }
     }
     Ok(())
@@ -143,7 +162,10 @@ async fn hand_on(
 
 /// Puts one event where it waits for the client; a large one only when no other waits there, so that memory is bounded
 /// by bytes too.
-async fn hand_over(chunk: Chunk, sender: &Sender) {
+async fn hand_over(chunk: Chunk, recorder: Option<&mut Recorder>, sender: &Sender) {
+    if let Some(recorder) = recorder {
+        recorder.chunk(&chunk.data);
+    }
     let places = if chunk.data.len() > LARGE { WAITING } else { 1 };
     if let Ok(mut places) = sender.reserve_many(places).await
         && let Some(place) = places.next()

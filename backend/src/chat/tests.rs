@@ -1,8 +1,11 @@
 //! Plans carried out against providers that do what the test says, under a clock that the test moves.
 
+mod opening;
 mod order;
 mod pressure;
 mod random;
+mod recorded;
+mod settlements;
 mod streams;
 
 use std::{
@@ -24,8 +27,8 @@ use proptest::prelude::*;
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{
-    BreakerSettings, ChatRequest, ChatService, ChatSettings, LaneSettings, PlanFailure, Retries, Step, Streaming,
-    Timeouts, Upstream, Usable,
+    Account, BreakerSettings, ChatRequest, ChatService, ChatSettings, LaneSettings, PlanFailure, Retries, Step,
+    Streaming, Timeouts, Upstream, Usable,
 };
 use crate::{
     ports::{
@@ -91,12 +94,12 @@ impl Plan {
     }
 
     async fn complete(&self) -> Result<String, PlanFailure> {
-        let answered = self.service.complete(&self.entries, &request(false)).await?;
+        let answered = self.service.complete(&self.entries, &request(false), Account::unkept()).await?;
         Ok(answered.target.provider)
     }
 
     fn stream(&self) -> Streaming {
-        self.service.stream(self.entries.clone(), request(true))
+        self.service.stream(self.entries.clone(), request(true), Account::unkept())
     }
 }
 

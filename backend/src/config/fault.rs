@@ -39,6 +39,13 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigFaults(pub(super) Vec<Fault>);
 
+impl ConfigFaults {
+    /// Each in a line, for programs.
+    pub(crate) fn to_texts(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+}
+
 impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0.len() == 1 { "" } else { "s" };

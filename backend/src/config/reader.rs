@@ -35,6 +35,13 @@ pub(crate) struct Effective {
     source: String,
 }
 
+impl Effective {
+    /// For programs.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "name": self.name, "value": self.value, "source": self.source })
+    }
+}
+
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {}  ({})", self.name, self.value, self.source)
@@ -130,6 +137,15 @@ impl Reader {
             }
         }
         names
+    }
+
+    /// The names of the level below a path that have something set under them.
+    pub(super) fn names_below(&self, path: &[&str]) -> BTreeSet<String> {
+        let below = |key: &Vec<String>| {
+            let is_below = key.len() > path.len() + 1 && key.iter().zip(path).all(|(one, other)| one == other);
+            is_below.then(|| key[path.len()].clone())
+        };
+        self.settings.keys().filter_map(below).collect()
     }
 
     /// Drops all settings under a path, because one fault has been noted for them together.

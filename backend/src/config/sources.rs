@@ -68,19 +68,32 @@ fn from_file(source: &str, text: &str, settings: &mut Settings, faults: &mut Vec
         };
         for (field, value) in fields {
             let path = vec![section.clone(), field];
-            // Providers have one level more.
+            // Providers have one level more, and so have the tokens of others.
             match value {
-                toml::Value::Table(inner) if section == "providers" => {
+                toml::Value::Table(inner) if section == "providers" || (section == "auth" && path[1] == "jwt") => {
                     for (name, value) in inner {
                         let path = [path.as_slice(), &[name]].concat();
                         settings.insert(path, Setting { raw: Raw::Toml(value), source: source.to_owned() });
                     }
                 }
+                // Limits have as many levels as they need: whose, and by which name.
+                value if section == "limits" => nested(path, value, source, settings),
                 value => {
                     settings.insert(path, Setting { raw: Raw::Toml(value), source: source.to_owned() });
                 }
             }
         }
+    }
+}
+
+/// Every value within a table, by its whole path.
+fn nested(path: Vec<String>, value: toml::Value, source: &str, settings: &mut Settings) {
+    if let toml::Value::Table(inner) = value {
+        for (name, value) in inner {
+            nested([path.as_slice(), &[name]].concat(), value, source, settings);
+        }
+    } else {
+        settings.insert(path, Setting { raw: Raw::Toml(value), source: source.to_owned() });
     }
 }
 

@@ -153,6 +153,8 @@ fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span
         error.type = Empty,
         goblin.request.id = request_id.to_string(),
         goblin.outcome = Empty,
+        goblin.auth.method = Empty,
+        goblin.auth.outcome = Empty,
         goblin.plan.dropped = Empty,
     )
 }

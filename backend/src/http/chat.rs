@@ -14,7 +14,7 @@ use goblin_shared::{
     catalogue::Target,
     chat_request::{self, ChatFacts},
     error_body::{ClientError, ErrorCode},
-    headers::{ANTHROPIC_BETA, ANTHROPIC_VERSION, GOBLIN_MODEL},
+    headers::{ANTHROPIC_BETA, ANTHROPIC_VERSION, GOBLIN_CONTEXT_DROPPED, GOBLIN_MODEL},
     limits::JSON_DEPTH,
     route::{Circumstances, Plan},
 };
@@ -28,15 +28,20 @@ use tracing::Span;
 
 use super::{
     accept::ProviderTime,
+    continued,
     edge_gate::Admission,
     errors::{Failure, shutting_down},
     layers::Service,
+    limit_fields::LimitFields,
     request_context::RequestContext,
     sse,
 };
 use crate::{
-    chat::{ChatRequest, PlanFailure, Step, Streaming, Usable},
-    ports::ClientRequest,
+    chat::{
+        Account, Accounted, Bill, ChatRequest, LastWord, PlanFailure, Step, Streaming, Usable, conversation::Continued,
+    },
+    monitoring,
+    ports::{ClientRequest, Principal},
 };
 
 /// Longest time that the head of a stream is held back for the first content.
@@ -52,27 +57,30 @@ const BODY_WITHIN: Duration = Duration::from_mins(1);
 pub(super) async fn completions(
     State(service): State<Arc<Service>>,
     Extension(context): Extension<RequestContext>,
+    principal: Option<Extension<Principal>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    answer(Api::ChatCompletions, service, context, request).await
+    answer(Api::ChatCompletions, service, context, principal, request).await
 }
 
 /// `POST /v1/messages`
 pub(super) async fn messages(
     State(service): State<Arc<Service>>,
     Extension(context): Extension<RequestContext>,
+    principal: Option<Extension<Principal>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    answer(Api::Messages, service, context, request).await
+    answer(Api::Messages, service, context, principal, request).await
 }
 
 /// `POST /v1/embeddings`
 pub(super) async fn embeddings(
     State(service): State<Arc<Service>>,
     Extension(context): Extension<RequestContext>,
+    principal: Option<Extension<Principal>>,
     request: Request,
 ) -> Result<Response, Failure> {
-    answer(Api::Embeddings, service, context, request).await
+    answer(Api::Embeddings, service, context, principal, request).await
 }
 
 /// Reads, plans, has the plan carried out, and answers in one piece or as a stream.
@@ -80,6 +88,7 @@ async fn answer(
     api: Api,
     service: Arc<Service>,
     context: RequestContext,
+    principal: Option<Extension<Principal>>,
     request: Request,
 ) -> Result<Response, Failure> {
     let (head, body) = request.into_parts();
@@ -90,33 +99,95 @@ async fn answer(
     let body = read_body(body, service.body_limit).await?;
     let facts = chat_request::read(&body, JSON_DEPTH, api)?;
     let entries = plan(&service, &context, &facts)?;
+    let principal = principal.map_or_else(Principal::anonymous, |Extension(principal)| principal);
+    let (entries, resumed) = continued::resume(&service, &principal, &body, &facts, entries).await?;
+    let mut bill = bill(&facts, &context, principal, &entries);
+    if let Some(resumed) = &resumed {
+        bill.prompt_tokens = resumed.prompt_tokens.into();
+        bill.conversation_id = Some(resumed.draft.conversation_id().to_owned());
+    }
     let (stream, include_usage) = (facts.stream, facts.include_usage);
+    // From here on the request is settled, whatever happens.
+    let Accounted { mut account, limits, at_ms } = unless_cut(&service, service.accounts.open(bill)).await?;
+    let limits = LimitFields::new(&limits, at_ms);
     let request_id = context.request_id;
+    let (body, dropped) = match resumed {
+        None => (body, None),
+        Some(Continued { body, dropped, recorder, draft, .. }) => {
+            account.keep(draft, recorder);
+            (body, Some(dropped).filter(|dropped| *dropped > 0))
+        }
+    };
     let client = ClientRequest { api, body, stream, include_usage, anthropic_version, anthropic_beta, request_id };
     let request = ChatRequest { client, random_trace_id: context.random_trace_id };
+    match carry_out(service, context, entries, request, account).await {
+        Ok(mut response) => {
+            if let Some(dropped) = dropped {
+                response.headers_mut().insert(GOBLIN_CONTEXT_DROPPED, dropped.into());
+            }
+            // Until the last byte of the answer has left.
+            response.extensions_mut().insert(Arc::new(place));
+            limits.add_to(response.headers_mut());
+            Ok(response)
+        }
+        Err(failure) => Err(failure.with_limits(limits)),
+    }
+}
 
+/// Has the plan carried out, and answers in one piece or as a stream.
+async fn carry_out(
+    service: Arc<Service>,
+    context: RequestContext,
+    entries: Vec<Usable>,
+    request: ChatRequest,
+    account: Account,
+) -> Result<Response, Failure> {
     let called = Instant::now();
-    let (mut response, target) = if stream {
-        let mut streaming = service.chat.stream(entries, request);
-        let (target, first) = unless_cut(&service, open(&mut streaming)).await?;
-        let body = Body::from_stream(frames(api, service, context, first, streaming));
+    let last_word = account.last_word();
+    let (mut response, target) = if request.client.stream {
+        let api = request.client.api;
+        let mut streaming = service.chat.stream(entries, request, account);
+        let (target, first) = unless_told(&service, &last_word, open(&mut streaming)).await?;
+        let body = Body::from_stream(frames(api, service, context, first, streaming, last_word));
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
         ((headers, body).into_response(), target)
     } else {
-        let answered = unless_cut(&service, service.chat.complete(&entries, &request)).await?;
+        let completion = service.chat.complete(&entries, &request, account);
+        let answered = unless_told(&service, &last_word, completion).await?;
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         ((headers, answered.body).into_response(), Some(answered.target))
     };
     response.extensions_mut().insert(ProviderTime(called.elapsed()));
-    // Until the last byte of the answer has left.
-    response.extensions_mut().insert(Arc::new(place));
     if let Some(target) = target.and_then(|target| HeaderValue::try_from(target.to_string()).ok()) {
         response.headers_mut().insert(GOBLIN_MODEL, target);
     }
     Ok(response)
+}
+
+/// What a request may use, as its facts say it.
+fn bill<'a>(
+    facts: &'a ChatFacts<'_>,
+    context: &RequestContext,
+    principal: Principal,
+    entries: &'a [Usable],
+) -> Bill<'a> {
+    let trace = monitoring::tracing::traceparent(&Span::current(), context.random_trace_id);
+    Bill {
+        request_id: context.request_id,
+        principal,
+        api: facts.api,
+        stream: facts.stream,
+        model_asked: &facts.model,
+        trace_id: trace.map(|trace| trace.trace_id.to_string()),
+        conversation_id: None,
+        prompt_tokens: facts.prompt_tokens.into(),
+        output_tokens: facts.output_tokens,
+        choices: facts.choices,
+        entries,
+    }
 }
 
 /// What can be called for a request: by the edge's plan, or by one of our own where no edge made one.
@@ -158,11 +229,31 @@ async fn open(streaming: &mut Streaming) -> Result<(Option<Target>, Option<Step>
     }
 }
 
-/// Waits for providers, but not beyond the time that an ending program gives.
-async fn unless_cut<T>(service: &Service, answer: impl Future<Output = Result<T, PlanFailure>>) -> Result<T, Failure> {
+/// Waits, but not beyond the time that an ending program gives.
+async fn unless_cut<T, E: Into<Failure>>(
+    service: &Service,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
     tokio::select! {
-        answer = answer => Ok(answer?),
+        answer = answer => answer.map_err(Into::into),
         () = service.shutdown.cut_off() => Err(shutting_down()),
+    }
+}
+
+/// Waits for providers likewise; what gives up then is settled with what the client is told.
+async fn unless_told<T>(
+    service: &Service,
+    last_word: &LastWord,
+    answer: impl Future<Output = Result<T, PlanFailure>>,
+) -> Result<T, Failure> {
+    // Told before the answer is given up, which a select does before it runs what belongs to a branch.
+    let cut = async {
+        service.shutdown.cut_off().await;
+        last_word.tell(ErrorCode::ShuttingDown);
+    };
+    tokio::select! {
+        answer = answer => answer.map_err(Into::into),
+        () = cut => Err(shutting_down()),
     }
 }
 
@@ -173,6 +264,7 @@ fn frames(
     context: RequestContext,
     first: Option<Step>,
     mut streaming: Streaming,
+    last_word: LastWord,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     async_stream::stream! {
         let mut step = first;
@@ -188,7 +280,10 @@ fn frames(
                 Some(Step::Begun(_)) | None => {}
             }
             let next = tokio::select! {
-                () = service.shutdown.cut_off() => break shutting_down(),
+                () = service.shutdown.cut_off() => {
+                    last_word.tell(ErrorCode::ShuttingDown);
+                    break shutting_down();
+                }
                 next = timeout(KEEP_ALIVE_AFTER, streaming.next()) => next,
             };
             match next {
@@ -237,7 +332,7 @@ fn anthropic_fields(headers: &HeaderMap) -> Result<(Option<String>, Option<Strin
 }
 
 /// What the head alone refuses, with the same words as the edge.
-fn check_head(headers: &HeaderMap, body_limit: usize) -> Result<(), Failure> {
+pub(super) fn check_head(headers: &HeaderMap, body_limit: usize) -> Result<(), Failure> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     let media_type = text(CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
@@ -255,7 +350,8 @@ fn check_head(headers: &HeaderMap, body_limit: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn read_body(body: Body, body_limit: usize) -> Result<Bytes, Failure> {
+/// Reads a body whole, within bounds of size and time.
+pub(super) async fn read_body(body: Body, body_limit: usize) -> Result<Bytes, Failure> {
     let Ok(read) = timeout(BODY_WITHIN, Limited::new(body, body_limit).collect()).await else {
         let message = format!("The body did not come to its end within {} s; send it again.", BODY_WITHIN.as_secs());
         return Err(ClientError::new(ErrorCode::InvalidJson, message).into());

@@ -17,11 +17,12 @@ use goblin_shared::{
 };
 use http::{
     HeaderValue, StatusCode,
-    header::{ALLOW, CONTENT_TYPE},
+    header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE},
 };
 
+use super::limit_fields::{self, LimitFields};
 use crate::{
-    chat::PlanFailure,
+    chat::{NotAccounted, PlanFailure},
     monitoring,
     ports::{Cause, Inexpressible, Obstacle, ProviderError},
 };
@@ -31,21 +32,33 @@ use crate::{
 pub(super) struct Failure {
     /// For the client.
     pub(super) error: ClientError,
-    /// The methods that the path does take.
-    allow: Option<&'static str>,
+    /// A field of its answer: the methods that the path does take, or what `www-authenticate` says (RFC 6750, section 3).
+    field: Option<Box<(HeaderName, HeaderValue)>>,
     /// Trying again is of no use, whatever the status makes clients think.
     is_final: bool,
     /// For the log.
     cause: Option<Cause>,
+    /// How the caller's limits stand, where he has any.
+    limits: Option<Box<LimitFields>>,
 }
 
 impl Failure {
     pub(super) fn new(error: ClientError) -> Self {
-        Self { error, allow: None, is_final: false, cause: None }
+        Self { error, field: None, is_final: false, cause: None, limits: None }
+    }
+
+    /// Tells how the caller's limits stand.
+    pub(super) fn with_limits(self, limits: LimitFields) -> Self {
+        Self { limits: Some(Box::new(limits)), ..self }
     }
 
     pub(super) fn caused_by(self, cause: impl Into<Cause>) -> Self {
         Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// Says how a credential is sent, or what is wrong with the one that was.
+    pub(super) fn challenging(self, challenge: &'static str) -> Self {
+        Self { field: Some(Box::new((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))), ..self }
     }
 
     /// Tells the SDKs of OpenAI and Anthropic, which try again after a 503, that this is of no use.
@@ -76,26 +89,30 @@ impl From<ClientError> for Failure {
 
 impl From<PlanFailure> for Failure {
     fn from(failure: PlanFailure) -> Self {
+        let code = failure.code();
         let error = match &failure {
-            PlanFailure::Provider { error, .. } => provider_error(error),
+            PlanFailure::Provider { error, .. } => provider_error(code, error),
             PlanFailure::Full => {
                 let message = "Every provider of this model is busy; try again shortly.";
-                ClientError::new(ErrorCode::Overloaded, message).with_retry_after(1)
+                ClientError::new(code, message).with_retry_after(1)
             }
             PlanFailure::Closed { retry_after, by_its_word: true } => {
                 let message = "The provider takes no more requests for now; try again later.";
-                ClientError::new(ErrorCode::ProviderOverloaded, message).with_retry_after(*retry_after)
+                ClientError::new(code, message).with_retry_after(*retry_after)
             }
             PlanFailure::Closed { retry_after, by_its_word: false } => {
                 let message = "The providers of this model fail at the moment and are left alone; try again later.";
-                ClientError::new(ErrorCode::NoProvider, message).with_retry_after(*retry_after)
+                ClientError::new(code, message).with_retry_after(*retry_after)
             }
             PlanFailure::Inexpressible(Inexpressible { param, message }) => {
-                ClientError::new(ErrorCode::InvalidField, message.clone()).with_param(param.clone())
+                ClientError::new(code, message.clone()).with_param(param.clone())
             }
-            PlanFailure::Unread => ClientError::new(
-                ErrorCode::InvalidRequest,
-                "The answer was not read in time; ask again and read faster.",
+            PlanFailure::Unread => {
+                ClientError::new(code, "The answer was not read in time; ask again and read faster.")
+            }
+            PlanFailure::NotKept(_) => ClientError::new(
+                ErrorCode::StoreUnavailable,
+                "The answer is complete, but could not be kept in its conversation in time; look there before you ask again.",
             ),
             PlanFailure::Lost => internal(),
         };
@@ -103,42 +120,75 @@ impl From<PlanFailure> for Failure {
     }
 }
 
+impl From<NotAccounted> for Failure {
+    fn from(refused: NotAccounted) -> Self {
+        match &refused {
+            NotAccounted::Over { state, wanted, at_ms } => {
+                let message = limit_fields::over(state, *wanted);
+                let error = if state.quota.is_spend() {
+                    ClientError::new(ErrorCode::BudgetExceeded, message)
+                } else {
+                    let seconds = state.resets_ms.saturating_sub(*at_ms).div_ceil(1_000);
+                    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+                    ClientError::new(ErrorCode::RateLimitExceeded, message).with_retry_after(seconds)
+                };
+                let failure = Self::new(error).with_limits(LimitFields::new(&[*state], *at_ms));
+                // What is more than all that there is fits into no window.
+                if *wanted > state.limit { failure.for_good() } else { failure }
+            }
+            NotAccounted::PriceUnknown(target) => {
+                let message = format!(
+                    "What {target} costs is not known here, and your spending is limited; ask for another model."
+                );
+                ClientError::new(ErrorCode::PriceUnknown, message).with_param("model").into()
+            }
+            NotAccounted::Claimed => {
+                let message = "This request is being answered, or has been; send a new one.";
+                Self::new(ClientError::new(ErrorCode::AlreadyClaimed, message)).for_good()
+            }
+            NotAccounted::Store(_) => {
+                let message = "Requests cannot be written down at the moment; try again shortly.";
+                let error = ClientError::new(ErrorCode::StoreUnavailable, message).with_retry_after(1);
+                Self::new(error).caused_by(refused)
+            }
+        }
+    }
+}
+
 /// What the client is told of the provider that failed last.
-fn provider_error(error: &ProviderError) -> ClientError {
+fn provider_error(code: ErrorCode, error: &ProviderError) -> ClientError {
     match error {
         ProviderError::Rejected { status: 413, .. } => {
-            ClientError::new(ErrorCode::BodyTooLarge, "The provider finds the request too large; send less.")
+            ClientError::new(code, "The provider finds the request too large; send less.")
         }
         ProviderError::Rejected { message, detail, .. } => {
             let message = message.as_deref().unwrap_or("The provider calls the request invalid.");
-            ClientError { param: detail.param.clone(), ..ClientError::new(ErrorCode::InvalidRequest, message) }
+            ClientError { param: detail.param.clone(), ..ClientError::new(code, message) }
         }
         ProviderError::Overloaded { retry_after, .. } => {
             let message = "The provider takes no more requests for now; try again later.";
             // One second where it does not say: soon, but not at once.
-            ClientError::new(ErrorCode::ProviderOverloaded, message).with_retry_after(retry_after.unwrap_or(1))
+            ClientError::new(code, message).with_retry_after(retry_after.unwrap_or(1))
         }
         ProviderError::Status { status: 500.., retry_after: Some(seconds), .. } => {
             let message = "The provider takes no requests for now; try again later.";
-            ClientError::new(ErrorCode::ProviderOverloaded, message).with_retry_after(*seconds)
+            ClientError::new(code, message).with_retry_after(*seconds)
         }
         ProviderError::Reported { overloaded: true, .. } | ProviderError::Status { status: 529, .. } => {
             let message = "The provider is overloaded; try again shortly.";
-            ClientError::new(ErrorCode::ProviderOverloaded, message).with_retry_after(1)
+            ClientError::new(code, message).with_retry_after(1)
         }
         ProviderError::TimedOut { .. } | ProviderError::Unreachable { why: Obstacle::TimedOut, .. } => {
-            ClientError::new(ErrorCode::ProviderTimeout, "The provider did not answer in time; try again.")
+            ClientError::new(code, "The provider did not answer in time; try again.")
         }
         ProviderError::Cut | ProviderError::Broken(_) => {
-            ClientError::new(ErrorCode::ProviderFailed, "The provider broke off its answer; try again.")
+            ClientError::new(code, "The provider broke off its answer; try again.")
         }
         ProviderError::Unauthorized { .. }
         | ProviderError::Status { .. }
         | ProviderError::Unreachable { .. }
         | ProviderError::Reported { .. }
-        | ProviderError::Garbage(_) => {
-            ClientError::new(ErrorCode::ProviderFailed, "The provider could not answer; try again later.")
-        }
+        | ProviderError::Garbage(_) => ClientError::new(code, "The provider could not answer; try again later."),
     }
 }
 
@@ -159,9 +209,10 @@ pub(super) fn not_found() -> Failure {
 }
 
 /// The path does not take this method, but those in `allow`.
-pub(super) fn method_not_allowed(allow: &'static str) -> Failure {
+pub(super) fn method_not_allowed(allow: &str) -> Failure {
     let error = ClientError::new(ErrorCode::MethodNotAllowed, format!("This path takes {allow} only."));
-    Failure { allow: Some(allow), ..Failure::new(error) }
+    let field = HeaderValue::from_str(allow).ok().map(|allow| Box::new((ALLOW, allow)));
+    Failure { field, ..Failure::new(error) }
 }
 
 /// Handlers do not know the request's id, so that the answer is completed by [`render`].
@@ -181,14 +232,17 @@ pub(super) fn render(mut response: Response, api: Api, request_id: RequestId) ->
     failure.log();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(allow) = failure.allow {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    if let Some((name, value)) = failure.field.as_deref() {
+        headers.insert(name, value.clone());
     }
     if failure.is_final {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     if let Some(seconds) = failure.error.retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(limits) = &failure.limits {
+        limits.add_to(headers);
     }
     *response.body_mut() = Body::from(failure.error.to_json(api, request_id));
     (response, Some(failure.error.code))

@@ -46,6 +46,13 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Va
         let error = ClientError::new(ErrorCode::NoProvider, "No provider is configured.").with_retry_after(30);
         return Err(error.into());
     }
+    if let Some(store) = &service.store
+        && let Err(error) = store.check().await
+    {
+        let message = "What requests are written down in cannot be reached; try again shortly.";
+        let refusal = ClientError::new(ErrorCode::StoreUnavailable, message).with_retry_after(1);
+        return Err(Failure::new(refusal).caused_by(error));
+    }
     Ok(Json(json!({ "status": "ready" })))
 }
 

@@ -1,25 +1,47 @@
 //! The way of a request, from the socket to its handler. Start reading here.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
-use goblin_shared::api::Api;
+use goblin_shared::{api::Api, conversation::ConversationPath};
+use http::Method;
 use tower::ServiceBuilder;
 
 use super::{
-    accept, accept::Acceptance, chat, edge_gate, errors, health, health_news, health_news::HealthNews, models, openapi,
+    accept,
+    accept::Acceptance,
+    admin::{self, Admin},
+    authenticate::{Access, Guard, authenticate},
+    chat, conversations, edge_gate, errors, health, health_news,
+    health_news::HealthNews,
+    models, openapi,
     places::Places,
 };
-use crate::{chat::ChatService, shutdown::Shutdown};
+use crate::{
+    chat::{Accounts, ChatService, conversation::ConversationService},
+    identity::Identity,
+    ports::{Health, Scope},
+    shutdown::Shutdown,
+};
 
 /// What handlers work with.
 pub(crate) struct Service {
     /// Answers chat requests.
     pub(crate) chat: Arc<ChatService>,
+    /// Decides who asks.
+    pub(crate) identity: Arc<Identity>,
+    /// What operators govern; `None`: nothing is kept.
+    pub(crate) admin: Option<Admin>,
+    /// Writes requests down, and counts them against limits.
+    pub(crate) accounts: Accounts,
+    /// What callers have kept; `None`: nothing is.
+    pub(crate) conversations: Option<Arc<ConversationService>>,
+    /// Whether the store answers; `None`: there is none.
+    pub(crate) store: Option<Arc<dyn Health>>,
     /// How many requests are in flight.
     pub(crate) places: Places,
     /// Whether the program is ending.
@@ -28,43 +50,89 @@ pub(crate) struct Service {
     pub(crate) body_limit: usize,
 }
 
-/// A path, the methods that it takes as the field `allow` has them, and who answers.
-pub(super) type Route = (&'static str, &'static str, MethodRouter<Arc<Service>>);
+/// A path, one method that it takes, who may call it, and who answers.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) method: Method,
+    pub(super) access: Access,
+    pub(super) handler: MethodRouter<Arc<Service>>,
+}
 
-const GET: &str = "GET, HEAD";
-const POST: &str = "POST";
+const CHAT: Access = Access::Scope(Scope::Chat);
+const CONVERSATIONS: Access = Access::Scope(Scope::Conversations);
+const ADMIN: Access = Access::Scope(Scope::Admin);
+
+const fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<Arc<Service>>) -> Route {
+    Route { path, method, access, handler }
+}
 
 /// All that the service listener answers besides [`probes`]. The document at [`openapi::PATH`] describes the same.
-pub(super) fn routes() -> [Route; 6] {
-    [
-        (Api::ChatCompletions.path(), POST, post(chat::completions)),
-        (Api::Messages.path(), POST, post(chat::messages)),
-        (Api::Embeddings.path(), POST, post(chat::embeddings)),
-        ("/v1/models", GET, get(models::list)),
-        (openapi::PATH, GET, get(openapi::serve)),
-        (health::INTERNAL, GET, get(health::internal)),
+pub(super) fn service_routes() -> Vec<Route> {
+    vec![
+        route(Method::POST, Api::ChatCompletions.path(), CHAT, post(chat::completions)),
+        route(Method::POST, Api::Messages.path(), CHAT, post(chat::messages)),
+        route(Method::POST, Api::Embeddings.path(), CHAT, post(chat::embeddings)),
+        route(Method::GET, "/v1/models", CHAT, get(models::list)),
+        route(Method::GET, openapi::PATH, Access::Public, get(openapi::serve)),
+        route(Method::GET, health::INTERNAL, Access::Edge, get(health::internal)),
+        route(Method::GET, ConversationPath::All.template(), CONVERSATIONS, get(conversations::list)),
+        route(Method::POST, ConversationPath::All.template(), CONVERSATIONS, post(conversations::create)),
+        route(Method::GET, ConversationPath::One.template(), CONVERSATIONS, get(conversations::get)),
+        route(Method::PATCH, ConversationPath::One.template(), CONVERSATIONS, patch(conversations::rename)),
+        route(Method::DELETE, ConversationPath::One.template(), CONVERSATIONS, delete(conversations::delete)),
+        route(Method::GET, ConversationPath::Turns.template(), CONVERSATIONS, get(conversations::turns)),
+        route(Method::GET, ConversationPath::Export.template(), CONVERSATIONS, get(conversations::export)),
+    ]
+}
+
+/// What the operations listener answers besides [`probes`].
+pub(super) fn operations_routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "/admin/keys", ADMIN, get(admin::list)),
+        route(Method::POST, "/admin/keys", ADMIN, post(admin::create)),
+        route(Method::DELETE, "/admin/keys/{id}", ADMIN, delete(admin::revoke)),
+        route(Method::POST, "/admin/keys/{id}/rotate", ADMIN, post(admin::rotate)),
+        route(Method::GET, "/admin/usage", ADMIN, get(admin::usage)),
     ]
 }
 
 /// What both listeners answer.
-pub(super) fn probes() -> [Route; 2] {
-    [(health::HEALTHZ, GET, get(health::alive)), (health::READYZ, GET, get(health::ready))]
+pub(super) fn probes() -> Vec<Route> {
+    vec![
+        route(Method::GET, health::HEALTHZ, Access::Public, get(health::alive)),
+        route(Method::GET, health::READYZ, Access::Public, get(health::ready)),
+    ]
 }
 
 /// Answers at the service listener.
 pub(crate) fn service_router(service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
-    layered(routes().into_iter().chain(probes()), service, acceptance)
+    layered(service_routes().into_iter().chain(probes()), service, acceptance)
 }
 
 /// Answers at the operations listener.
 pub(crate) fn operations_router(service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
-    layered(probes(), service, acceptance)
+    layered(operations_routes().into_iter().chain(probes()), service, acceptance)
+}
+
+/// The routes of each path as one, each behind its guard, and what is answered to other methods.
+fn guarded(all: impl IntoIterator<Item = Route>, identity: &Arc<Identity>) -> Router<Arc<Service>> {
+    let mut paths: BTreeMap<&'static str, (Vec<Method>, MethodRouter<Arc<Service>>)> = BTreeMap::new();
+    for Route { path, method, access, handler } in all {
+        let guard = Guard { identity: identity.clone(), access };
+        let handler = handler.route_layer(from_fn_with_state(guard, authenticate));
+        let (methods, merged) = paths.remove(path).unwrap_or_default();
+        paths.insert(path, ([methods, vec![method]].concat(), merged.merge(handler)));
+    }
+    paths.into_iter().fold(Router::new(), |router, (path, (methods, handler))| {
+        // GET answers HEAD too.
+        let names = methods.iter().map(|method| if *method == Method::GET { "GET, HEAD" } else { method.as_str() });
+        let allow = names.collect::<Vec<_>>().join(", ");
+        router.route(path, handler.fallback(move || async move { errors::method_not_allowed(&allow) }))
+    })
 }
 
 fn layered(all: impl IntoIterator<Item = Route>, service: Arc<Service>, acceptance: Arc<Acceptance>) -> Router {
-    let router = all.into_iter().fold(Router::new(), |router, (path, allow, handler)| {
-        router.route(path, handler.fallback(move || async move { errors::method_not_allowed(allow) }))
-    });
+    let router = guarded(all, &service.identity);
     let news = Arc::new(HealthNews::new(service.clone(), &acceptance.gate));
     // Outermost first.
     let layers = ServiceBuilder::new()

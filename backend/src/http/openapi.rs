@@ -2,6 +2,7 @@
 //! codes that errors have.
 
 mod answers;
+mod conversations;
 mod errors;
 mod examples;
 mod operations;
@@ -16,18 +17,23 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use utoipa::openapi::{
     Components, ComponentsBuilder, HttpMethod, Info, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder,
-    security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use self::{errors::ErrorShape, operations::OPERATIONS};
+use self::{errors::ErrorShape, operations::Method};
 
 /// The document's own path.
 pub(super) const PATH: &str = "/openapi.json";
 
 /// The document.
 pub(crate) fn document() -> OpenApi {
-    let paths = OPERATIONS.iter().fold(PathsBuilder::new(), |paths, operation| {
-        let method = if operation.is_post() { HttpMethod::Post } else { HttpMethod::Get };
+    let paths = operations::all().fold(PathsBuilder::new(), |paths, operation| {
+        let method = match operation.method {
+            Method::Get => HttpMethod::Get,
+            Method::Post => HttpMethod::Post,
+            Method::Patch => HttpMethod::Patch,
+            Method::Delete => HttpMethod::Delete,
+        };
         paths.path(operation.path, PathItem::new(method, operation.describe()))
     });
     OpenApiBuilder::new().info(info()).paths(paths).components(Some(components())).build()
@@ -55,7 +61,10 @@ fn info() -> Info {
 }
 
 fn components() -> Components {
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key (`gob_…`), or a JWT of the issuer that the service is configured for."));
+    let bearer = SecurityScheme::Http(bearer.build());
     let api_key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
     let components = ComponentsBuilder::new()
         .security_scheme(operations::BEARER, bearer)

@@ -1,7 +1,11 @@
 //! Requests through all layers, without sockets.
 
+mod access;
+mod accounts;
+mod admin;
 mod admission;
 mod answers;
+mod conversations;
 mod health;
 mod messages;
 mod pressure;
@@ -19,6 +23,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use goblin_shared::{
+    api_key::IssuerSecret,
     catalogue::{BUILT_IN, Catalogue},
     edge_signature::{SignedHead, SigningKey},
     request_id::RequestId,
@@ -29,10 +34,15 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tower::ServiceExt;
 
-use super::{Acceptance, EdgeGate, Places, ReplayStore, Service, operations_router, service_router};
+use super::{Acceptance, Admin, EdgeGate, Places, ReplayStore, Service, operations_router, service_router};
 use crate::{
     ambient::{RandomIds, SystemRandom},
-    chat::{BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream},
+    chat::{
+        Accounts, BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream,
+        conversation::memory::InMemory,
+    },
+    identity::{ApiKeys, Identity, KeyOffice, Mode, memory_keys::MemoryKeys},
+    monitoring::metrics::{Metrics, read_back::unread},
     ports::{Clock, Provider, StreamEvent},
     provider::{
         adapter::Adapter,
@@ -43,6 +53,8 @@ use crate::{
 
 /// Requests that are served at once.
 const PLACES: usize = 10;
+/// How long a key is believed.
+const AUTH_CACHE: Duration = Duration::from_mins(1);
 const NOW: u64 = 1_800_000_000;
 const PARENT: &str = "00-12345678901234567890123456789012-1234567890123456-03";
 const ROUTE: &str = r#""openai/gpt-4.1";v="1""#;
@@ -83,6 +95,11 @@ fn key() -> SigningKey {
     "k:0123456789abcdef0123456789abcdef".parse().unwrap()
 }
 
+/// Makes API keys.
+fn issuer() -> IssuerSecret {
+    "0123456789abcdef0123456789abcdef".parse().unwrap()
+}
+
 /// The one that is being rotated in.
 fn other_key() -> SigningKey {
     "next:fedcba9876543210fedcba9876543210".parse().unwrap()
@@ -91,10 +108,16 @@ fn other_key() -> SigningKey {
 /// The backend under test.
 struct Backend {
     router: Router,
+    /// What handlers work with.
+    service: Arc<Service>,
+    /// The conversations there are.
+    conversations: Arc<InMemory>,
     operations: Router,
     shutdown: Shutdown,
     clock: Arc<ByHand>,
     provider: Arc<Scripted>,
+    /// The keys there are.
+    keys: Arc<MemoryKeys>,
     /// Moves the provider; closed when its call is given up.
     steps: UnboundedSender<Step>,
 }
@@ -105,15 +128,32 @@ impl Backend {
     }
 
     fn with_replay_capacity(required: bool, replay_capacity: usize) -> Self {
-        Self::build(required, replay_capacity, None)
+        Self::build(required, replay_capacity, None, Mode::Off, unread(), Accounts::off())
+    }
+
+    /// One that everybody may ask, and that keeps accounts.
+    fn with_accounts(accounts: Accounts) -> Self {
+        Self::build(false, 100, None, Mode::Off, unread(), accounts)
     }
 
     /// With this provider under the name `openai`, in place of the one that is moved step by step.
     fn with_provider(required: bool, provider: Arc<dyn Provider>) -> Self {
-        Self::build(required, 100, Some(provider))
+        Self::build(required, 100, Some(provider), Mode::Off, unread(), Accounts::off())
     }
 
-    fn build(required: bool, replay_capacity: usize, other: Option<Arc<dyn Provider>>) -> Self {
+    /// Where it is asked who asks.
+    fn with_auth(required: bool, mode: Mode, metrics: Metrics) -> Self {
+        Self::build(required, 100, None, mode, metrics, Accounts::off())
+    }
+
+    fn build(
+        required: bool,
+        replay_capacity: usize,
+        other: Option<Arc<dyn Provider>>,
+        mode: Mode,
+        metrics: Metrics,
+        accounts: Accounts,
+    ) -> Self {
         let clock = Arc::new(ByHand(NOW.into()));
         let provider = Scripted::new("provider");
         let steps = provider.then_stream();
@@ -124,9 +164,18 @@ impl Backend {
             ("demo".to_owned(), Upstream::new(Arc::new(demo), lane)),
         ]);
         let shutdown = Shutdown::default();
+        let keys = Arc::new(MemoryKeys::default());
+        let api_keys = ApiKeys::new(Some(keys.clone()), vec![issuer()], AUTH_CACHE, clock.clone());
+        let office = KeyOffice::new(keys.clone(), Some(issuer()), Arc::new(SystemRandom), clock.clone());
         let catalogue = Catalogue::parse(BUILT_IN).unwrap();
+        let conversations = conversations::kept_in_memory(clock.clone());
         let service = Arc::new(Service {
             chat: Arc::new(ChatService::new(catalogue, upstreams, SETTINGS, Arc::new(SystemRandom))),
+            identity: Arc::new(Identity::new(mode, api_keys, None, metrics)),
+            admin: Some(Admin { office, ledger: Arc::new(admin::UsedUp), clock: clock.clone() }),
+            accounts,
+            conversations: Some(Arc::new(conversations.0)),
+            store: None,
             places: Places::new(PLACES),
             shutdown: shutdown.clone(),
             body_limit: 1_000,
@@ -139,10 +188,13 @@ impl Backend {
         };
         Self {
             router: service_router(service.clone(), acceptance(required)),
-            operations: operations_router(service, acceptance(false)),
+            operations: operations_router(service.clone(), acceptance(false)),
+            service,
+            conversations: conversations.1,
             shutdown,
             clock,
             provider,
+            keys,
             steps,
         }
     }

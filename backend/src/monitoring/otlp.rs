@@ -1,8 +1,10 @@
-//! The tracer provider, and the exporter behind it.
+//! The providers of traces and metrics, and the exporters behind them.
 
 use opentelemetry::{Key, Value};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithTonicConfig, tonic_types};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig, WithTonicConfig, tonic_types,
+};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use opentelemetry_semantic_conventions::resource::{SERVICE_NAME, SERVICE_VERSION};
 
 use crate::config::{OtlpProtocol, TelemetryConfig};
@@ -12,7 +14,7 @@ const DEFAULT_SERVICE_NAME: &str = "goblin-backend";
 
 /// The exporter cannot be built from the variables `OTEL_*`.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be exported: {0}")]
+#[error("telemetry cannot be exported: {0}")]
 pub(crate) struct ExporterError(#[from] ExporterBuildError);
 
 /// Builds the provider. Without an exporter spans still have ids, for the log, the answers and the providers.
@@ -34,6 +36,24 @@ pub(super) fn tracer_provider(config: &TelemetryConfig) -> Result<SdkTracerProvi
         }
     };
     Ok(builder.with_batch_exporter(exporter).build())
+}
+
+/// Builds the provider of metrics. Without an exporter nothing is counted. They leave every
+/// `OTEL_METRIC_EXPORT_INTERVAL` from a thread of their own, and once more at the end.
+pub(super) fn meter_provider(config: &TelemetryConfig) -> Result<SdkMeterProvider, ExporterError> {
+    let builder = SdkMeterProvider::builder().with_resource(resource());
+    let exporter = match config.metrics {
+        None => return Ok(builder.build()),
+        Some(OtlpProtocol::HttpProtobuf) => {
+            MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
+        }
+        Some(OtlpProtocol::Grpc) => {
+            // Used for https endpoints alone.
+            let tls = tonic_types::transport::ClientTlsConfig::new().with_enabled_roots();
+            MetricExporter::builder().with_tonic().with_tls_config(tls).build()?
+        }
+    };
+    Ok(builder.with_periodic_exporter(exporter).build())
 }
 
 fn resource() -> Resource {

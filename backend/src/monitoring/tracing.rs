@@ -22,7 +22,7 @@ use crate::{config::LogConfig, ports::Clock};
 
 /// Only this program's own spans are told. Those of HTTP libraries say nothing that ours do not, and those of the
 /// exporter would make it export itself.
-const OWN_TARGET: &str = "goblin_backend";
+pub(super) const OWN_TARGET: &str = "goblin_backend";
 
 /// Libraries speak up only when something is wrong: at finer levels they would write heads of requests into the log.
 /// Each name stands for all that begin with it. Directives of the configuration that name one come later, and win.

@@ -59,6 +59,7 @@ fn facts(answer: neutral::Answer) -> AnswerFacts {
         model: answer.model,
         finish_reasons: stops.map(|stop| word(&stop).into_owned()).collect(),
         usage: answer.usage,
+        service_tier: None,
     }
 }
 

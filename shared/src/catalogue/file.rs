@@ -9,7 +9,7 @@ use super::{
     Catalogue, InvalidCatalogue, Provider,
     alias::{Alias, Canary, Choice, Strategy},
     faults::Faults,
-    model::{self, Kind, Model, Price},
+    model::{self, BatchPrice, Kind, Model, Price},
     target::{Target, is_model_name, is_provider_key},
     words::{CAPABILITIES, Capabilities, REGIONS, Regions},
 };
@@ -133,8 +133,9 @@ fn read_model(catalogue: &mut Catalogue, entry: &Value, faults: &mut Faults) {
 }
 
 fn read_prices(entry: &Map<String, Value>, is_chat: bool, faults: &mut Faults) -> Vec<Price> {
-    const MEMBERS: [&str; 4] = ["from", "input", "cached_input", "output"];
-    const OF_EMBEDDINGS: usize = 2;
+    // What an embedding model cannot have comes last.
+    const MEMBERS: [&str; 7] = ["from", "input", "batch", "cached_input", "cache_write_input", "output", "reasoning"];
+    const OF_EMBEDDINGS: usize = 3;
     let members = if is_chat { &MEMBERS[..] } else { &MEMBERS[..OF_EMBEDDINGS] };
     let mut prices: Vec<Price> = Vec::new();
     for entry in faults.list(entry, "prices", PRICES) {
@@ -143,18 +144,51 @@ fn read_prices(entry: &Map<String, Value>, is_chat: bool, faults: &mut Faults) -
             faults.add(&["`from` of a price must be a date such as 2026-01-31, from 1970 on"]);
             0
         });
-        let input = faults.number(entry, "input", None, 0, u32::MAX);
-        let output = if is_chat { faults.number(entry, "output", None, 0, u32::MAX) } else { 0 };
-        let cached = faults.number(entry, "cached_input", Some(input), 0, u32::MAX);
-        if cached > input {
-            faults.add(&["`cached_input` is more than `input`"]);
+        let (input, cached_input, output) = read_rates(entry, is_chat, faults);
+        let cache_write_input = optional(entry, "cache_write_input", faults);
+        if cache_write_input.is_some_and(|written| written < input) {
+            faults.add(&["`cache_write_input` is less than `input`"]);
         }
+        let reasoning = optional(entry, "reasoning", faults);
+        let batch = read_batch(entry, (input, output), is_chat, faults);
         if prices.last().is_some_and(|earlier| earlier.from >= from) {
             faults.add(&["prices must be in the order of their dates, one for each"]);
         }
-        prices.push(Price { from, input, cached_input: entry.get("cached_input").map(|_| cached), output });
+        prices.push(Price { from, input, cached_input, cache_write_input, output, reasoning, batch });
     }
     prices
+}
+
+/// What prices of every kind have: `input`, `cached_input`, `output`.
+fn read_rates(entry: &Map<String, Value>, is_chat: bool, faults: &mut Faults) -> (u32, Option<u32>, u32) {
+    let input = faults.number(entry, "input", None, 0, u32::MAX);
+    let output = if is_chat { faults.number(entry, "output", None, 0, u32::MAX) } else { 0 };
+    let cached_input = optional(entry, "cached_input", faults);
+    if cached_input.is_some_and(|cached| cached > input) {
+        faults.add(&["`cached_input` is more than `input`"]);
+    }
+    (input, cached_input, output)
+}
+
+fn read_batch(
+    entry: &Map<String, Value>,
+    ordinary: (u32, u32),
+    is_chat: bool,
+    faults: &mut Faults,
+) -> Option<BatchPrice> {
+    const MEMBERS: [&str; 3] = ["input", "cached_input", "output"];
+    let members = if is_chat { &MEMBERS[..] } else { &MEMBERS[..1] };
+    let entry = faults.object(entry.get("batch")?, members)?;
+    let (input, cached_input, output) = read_rates(entry, is_chat, faults);
+    if input > ordinary.0 || output > ordinary.1 {
+        faults.add(&["`batch` is dearer than what is done at once"]);
+    }
+    Some(BatchPrice { input, cached_input, output })
+}
+
+/// A rate that need not be there.
+fn optional(entry: &Map<String, Value>, name: &str, faults: &mut Faults) -> Option<u32> {
+    entry.get(name).map(|_| faults.number(entry, name, None, 0, u32::MAX))
 }
 
 fn read_alias(catalogue: &mut Catalogue, name: &str, entry: &Value, faults: &mut Faults) {

@@ -62,6 +62,24 @@ pub struct Price {
     pub input: u32,
     /// Of what the provider remembers of the prompt, where that is cheaper.
     pub cached_input: Option<u32>,
+    /// Of what the provider is to remember of the prompt, where that is dearer.
+    pub cache_write_input: Option<u32>,
+    /// Of the answer; 0 of an embedding model.
+    pub output: u32,
+    /// Of what of the answer is reasoning, where that is another.
+    pub reasoning: Option<u32>,
+    /// Of what is not done at once, where that is cheaper.
+    pub batch: Option<BatchPrice>,
+}
+
+/// What a model costs where the provider may take its time: in batches, or as OpenAI's `service_tier` `flex`. Units are
+/// those of [`Price`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchPrice {
+    /// Of the prompt.
+    pub input: u32,
+    /// Of what the provider remembers of the prompt, where that is cheaper.
+    pub cached_input: Option<u32>,
     /// Of the answer; 0 of an embedding model.
     pub output: u32,
 }

@@ -88,6 +88,49 @@ fn the_price_is_the_newest_that_is_in_force() {
 }
 
 #[test]
+fn prices_of_caches_reasoning_and_batches_are_optional() {
+    let json = |kind: &str, prices: &str| {
+        format!(
+            r#"{{"version":"1","providers":{{"p":{{"title":""}}}},"models":[{{"provider":"p","name":"m",
+            "context_window":9{kind},"prices":[{{"from":"1970-01-01","input":4{prices}}}]}}]}}"#
+        )
+    };
+    let (chat, embedding) = (r#","max_output_tokens":1"#, r#","kind":"embedding""#);
+    let price =
+        |kind: &str, prices: &str| *Catalogue::parse(&json(kind, prices)).unwrap().models()[0].price(0).unwrap();
+    let plain = Price {
+        from: 0,
+        input: 4,
+        cached_input: None,
+        cache_write_input: None,
+        output: 9,
+        reasoning: None,
+        batch: None,
+    };
+    assert_eq!(price(chat, r#","output":9"#), plain);
+    let all = r#","output":9,"cached_input":1,"cache_write_input":5,"reasoning":0,
+        "batch":{"input":2,"cached_input":2,"output":3}"#;
+    let batch = Some(BatchPrice { input: 2, cached_input: Some(2), output: 3 });
+    let expected = Price { cached_input: Some(1), cache_write_input: Some(5), reasoning: Some(0), batch, ..plain };
+    assert_eq!(price(chat, all), expected);
+    let batch = Some(BatchPrice { input: 4, cached_input: None, output: 0 });
+    assert_eq!(price(embedding, r#","batch":{"input":4}"#), Price { output: 0, batch, ..plain });
+    for (kind, wrong, fault) in [
+        (chat, r#","output":9,"cache_write_input":3"#, "`cache_write_input` is less than `input`"),
+        (chat, r#","output":9,"reasoning":-1"#, "`reasoning` must be a whole number"),
+        (chat, r#","output":9,"batch":{"input":5,"output":9}"#, "`batch` is dearer"),
+        (chat, r#","output":9,"batch":{"input":4,"output":10}"#, "`batch` is dearer"),
+        (chat, r#","output":9,"batch":{"input":4}"#, "`output` must be a whole number"),
+        (chat, r#","output":9,"batch":7"#, "must be an object with input, cached_input, output"),
+        (embedding, r#","batch":{"input":4,"output":1}"#, "unknown field `output`"),
+        (embedding, r#","reasoning":1"#, "unknown field `reasoning`"),
+    ] {
+        let told = Catalogue::parse(&json(kind, wrong)).unwrap_err().to_string();
+        assert!(told.contains(fault), "{wrong}: {told}");
+    }
+}
+
+#[test]
 fn all_faults_are_reported_at_once() {
     let json = r#"{
         "version": "",
@@ -200,7 +243,7 @@ fn embedding_models_have_no_answers_length_and_mix_with_nothing() {
       model `p/b`: `kind` must be chat or embedding
       model `p/c`: unknown field `max_output_tokens`, known are provider, name, kind, context_window, regions, quality, prices
       model `p/c`: unknown field `capabilities`, known are provider, name, kind, context_window, regions, quality, prices
-      model `p/c`: unknown field `output`, known are from, input
+      model `p/c`: unknown field `output`, known are from, input, batch
     ");
 }
 
@@ -271,7 +314,7 @@ fn wrong_types_and_misspelt_names_are_faults_among_others() {
       model `p/m`: `from` of a price must be a date such as 2026-01-31, from 1970 on
       model `p/m`: `input` must be a whole number from 0 to 4294967295
       model `p/m`: `output` must be a whole number from 0 to 4294967295
-      model `p/m`: must be an object with from, input, cached_input, output
+      model `p/m`: must be an object with from, input, batch, cached_input, cache_write_input, output, reasoning
       alias `number`: must be an object with strategy, targets, fallbacks, canary
       alias `shadowed`: unknown field `shadow`, known are strategy, targets, fallbacks, canary
       alias `shadowed`: `weight` must be a whole number from 0 to 100

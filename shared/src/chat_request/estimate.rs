@@ -15,12 +15,14 @@ const MEDIA: u64 = 1_000;
 /// Tokens that a message has beside its text.
 const MESSAGE: u64 = 4;
 
-/// A sum of tokens, in twelfths.
+/// How many tokens texts have together, about. The rule is the one that prompts are measured by, so that what was asked
+/// and what was answered are of one measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Estimate(u64);
+pub struct Estimate(u64);
 
 impl Estimate {
-    pub(super) fn text(&mut self, text: &[u8]) {
+    /// Adds a text, or a piece of one, as it is written in JSON, escapes and all.
+    pub fn text(&mut self, text: &[u8]) {
         let others = others(text);
         self.0 += (text.len() as u64 - others) * ASCII_BYTE + others * OTHER_BYTE;
     }
@@ -38,7 +40,9 @@ impl Estimate {
         self.0 += PARTS;
     }
 
-    pub(super) fn tokens(self) -> u32 {
+    /// The sum, rounded up.
+    #[must_use]
+    pub fn tokens(self) -> u32 {
         u32::try_from(self.0.div_ceil(PARTS)).unwrap_or(u32::MAX)
     }
 }

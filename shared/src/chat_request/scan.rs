@@ -29,6 +29,18 @@ pub(super) enum Content {
     List,
 }
 
+/// What the member `conversation_id` holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Conversation<'a> {
+    /// It is not there, or null.
+    #[default]
+    None,
+    /// A text, as it is written.
+    Text(&'a [u8]),
+    /// Anything else.
+    Other,
+}
+
 /// What a walk finds.
 #[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
@@ -40,7 +52,8 @@ pub(super) struct Scan<'a> {
     pub(super) needs: Capabilities,
     pub(super) max_completion_tokens: Option<u32>,
     pub(super) max_tokens: Option<u32>,
-    pub(super) conversation_id: &'a [u8],
+    pub(super) choices: Option<u32>,
+    pub(super) conversation_id: Conversation<'a>,
     pub(super) prompt_cache_key: &'a [u8],
     pub(super) user: &'a [u8],
 }
@@ -56,6 +69,7 @@ enum Member {
     Reasoning,
     MaxCompletionTokens,
     MaxTokens,
+    Choices,
     ConversationId,
     PromptCacheKey,
     User,
@@ -72,6 +86,7 @@ impl Member {
         match (api, name) {
             (Api::Embeddings, b"input") => Self::Input,
             (Api::ChatCompletions | Api::Embeddings, b"user") => Self::User,
+            (_, b"conversation_id") => Self::ConversationId,
             (Api::Embeddings, _) => Self::Other,
             (_, b"messages") => Self::Messages,
             (_, b"system") => Self::System,
@@ -83,7 +98,7 @@ impl Member {
             (Api::Messages, b"metadata") => Self::Metadata,
             (Api::ChatCompletions, b"reasoning" | b"reasoning_effort") => Self::Reasoning,
             (Api::ChatCompletions, b"max_completion_tokens") => Self::MaxCompletionTokens,
-            (Api::ChatCompletions, b"conversation_id") => Self::ConversationId,
+            (Api::ChatCompletions, b"n") => Self::Choices,
             (Api::ChatCompletions, b"prompt_cache_key") => Self::PromptCacheKey,
             _ => Self::Other,
         }
@@ -135,8 +150,7 @@ impl Place<'_> {
 /// Walks over the body. None if it is nested deeper than `depth`, which counts brackets outside strings and is exact
 /// for valid JSON.
 pub(super) fn scan(body: &[u8], depth: usize, api: Api) -> Option<Scan<'_>> {
-    let mut scan = Scan::default();
-    let mut place = Place {
+    let place = Place {
         api,
         level: 0,
         containers: [0; LEVELS + 1],
@@ -145,6 +159,25 @@ pub(super) fn scan(body: &[u8], depth: usize, api: Api) -> Option<Scan<'_>> {
         second_name: b"",
         is_value: false,
     };
+    walk(body, depth, place)
+}
+
+/// Walks over a list of messages as if it stood in the body of a chat completion, however deep it is.
+pub(super) fn scan_messages(messages: &[u8]) -> Scan<'_> {
+    let place = Place {
+        api: Api::ChatCompletions,
+        level: 1,
+        containers: [0; LEVELS + 1],
+        member: Member::Messages,
+        name: b"messages",
+        second_name: b"",
+        is_value: true,
+    };
+    walk(messages, LEVELS, place).unwrap_or_default()
+}
+
+fn walk<'a>(body: &'a [u8], depth: usize, mut place: Place<'a>) -> Option<Scan<'a>> {
+    let mut scan = Scan::default();
     let mut at = 0;
     while let Some(&byte) = body.get(at) {
         at += 1;
@@ -209,6 +242,9 @@ impl<'a> Scan<'a> {
 
     fn open(&mut self, place: &mut Place<'_>, is_array: bool) {
         self.element(place);
+        if place.level == 1 && place.member == Member::ConversationId {
+            self.conversation_id = Conversation::Other;
+        }
         let around = place.container();
         let is_content = match place.level {
             0 => false,
@@ -262,7 +298,7 @@ impl<'a> Scan<'a> {
             Member::Reasoning if place.level == 2 && place.name == b"effort" && text == b"none" => {
                 self.needs = self.needs.without(Capabilities::REASONING);
             }
-            Member::ConversationId if place.level == 1 => self.conversation_id = text,
+            Member::ConversationId if place.level == 1 => self.conversation_id = Conversation::Text(text),
             Member::PromptCacheKey if place.level == 1 => self.prompt_cache_key = text,
             Member::User if place.level == 1 => self.user = text,
             _ => {}
@@ -289,6 +325,8 @@ impl<'a> Scan<'a> {
             match place.member {
                 Member::MaxCompletionTokens => self.max_completion_tokens = whole_number(text),
                 Member::MaxTokens => self.max_tokens = whole_number(text),
+                Member::Choices => self.choices = whole_number(text),
+                Member::ConversationId if text != b"null" => self.conversation_id = Conversation::Other,
                 _ => {}
             }
         }

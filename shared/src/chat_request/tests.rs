@@ -19,6 +19,29 @@ fn facts_are_borrowed_from_the_body() {
 }
 
 #[test]
+fn answers_are_counted_where_the_api_gives_several() {
+    let choices = |members: &str, api| {
+        let body = format!(r#"{{"model":"m","messages":[{{}}],"input":"x","max_tokens":1{members}}}"#);
+        read(body.as_bytes(), 64, api).unwrap().choices
+    };
+    for (members, expected) in [
+        ("", 1),
+        (r#","n":3"#, 3),
+        (r#","n":0"#, 1),
+        (r#","n":null"#, 1),
+        (r#","n":-2"#, 1),
+        (r#","n":2.0"#, 1),
+        (r#","n":"2""#, 1),
+        (r#","x":{"n":2}"#, 1),
+        (r#","n":99999999999"#, u32::MAX),
+    ] {
+        assert_eq!(choices(members, Api::ChatCompletions), expected, "{members}");
+        assert_eq!(choices(members, Api::Messages), 1, "{members}");
+        assert_eq!(choices(members, Api::Embeddings), 1, "{members}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_named() {
     assert_eq!(code(r#"{"messages":[{}]}"#), ("invalid_field", Some("model".into())));
     assert_eq!(code(r#"{"model":"","messages":[{}]}"#), ("invalid_field", Some("model".into())));
@@ -132,17 +155,56 @@ fn the_answers_length_is_taken_where_it_is_a_whole_number() {
 
 #[test]
 fn a_conversation_is_told_by_its_best_key() {
-    let long = format!(r#","conversation_id":"{}","user":"u""#, "x".repeat(513));
+    let long = format!(r#","prompt_cache_key":"{}","user":"u""#, "x".repeat(513));
+    let id = "conv_0123456789abcdefABCDEFxy";
+    let kept = format!(r#","conversation_id":"{id}","user":"u","prompt_cache_key":"p""#);
     for (members, key) in [
         ("", None),
         (r#","user":"u""#, Some("u")),
         (r#","user":"u","prompt_cache_key":"p""#, Some("p")),
-        (r#","conversation_id":"c","user":"u","prompt_cache_key":"p""#, Some("c")),
-        (r#","conversation_id":"","user":7,"prompt_cache_key":["p"]"#, None),
-        (r#","conversation_id":"a\u00e9\"b""#, Some(r#"a\u00e9\"b"#)),
+        (&kept, Some(id)),
+        (r#","conversation_id":null,"user":7,"prompt_cache_key":["p"]"#, None),
+        (r#","prompt_cache_key":"a\u00e9\"b""#, Some(r#"a\u00e9\"b"#)),
         (&long, Some("u")),
     ] {
         assert_eq!(facts(members).sticky, key, "{members}");
+    }
+}
+
+#[test]
+fn a_conversation_is_named_by_its_id_or_not_at_all() {
+    let with = |value: &str| format!(r#"{{"model":"m","messages":[{{}}],"conversation_id":{value}}}"#);
+    let id = "conv_0123456789abcdefABCDEFxy";
+    let body = with(&format!("{id:?}"));
+    assert_eq!(read(body.as_bytes(), 64, Api::ChatCompletions).unwrap().conversation_id, Some(id));
+    assert_eq!(read(with(" null ").as_bytes(), 64, Api::ChatCompletions).unwrap().conversation_id, None);
+    let named = Some("conversation_id".to_owned());
+    for wrong in [r#""""#, r#""c""#, "7", "true", "[]", "{}", r#"["conv_0123456789abcdefABCDEFxy"]"#, r#"{"a":"b"}"#] {
+        assert_eq!(code(&with(wrong)), ("invalid_field", named.clone()), "{wrong}");
+    }
+    let inner = r#"{"model":"m","messages":[{"conversation_id":7}],"metadata":{"conversation_id":7}}"#;
+    assert_eq!(read(inner.as_bytes(), 64, Api::ChatCompletions).unwrap().conversation_id, None);
+    let twice = format!(r#"{{"model":"m","messages":[{{}}],"conversation_id":"{id}","conversation\u005fid":"{id}"}}"#);
+    assert_eq!(code(&twice).0, "invalid_field");
+    for api in [Api::Messages, Api::Embeddings] {
+        let body = format!(r#"{{"model":"m","max_tokens":1,"messages":[{{}}],"input":"x","conversation_id":"{id}"}}"#);
+        let error = read(body.as_bytes(), 64, api).unwrap_err();
+        assert_eq!((error.code.as_str(), error.param), ("invalid_field", named.clone()), "{api:?}");
+        assert!(error.message.contains("/v1/chat/completions"));
+    }
+}
+
+#[test]
+fn messages_alone_are_as_long_as_in_a_body() {
+    for messages in [
+        "[]",
+        r#"[{"role":"user","content":"hi"}]"#,
+        r#" [ {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"é"}]} , {} ] "#,
+        r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}]"#,
+    ] {
+        let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
+        let expected = scan(body.as_bytes(), 64, Api::ChatCompletions).unwrap().prompt.tokens();
+        assert_eq!(messages_tokens(messages.as_bytes()), expected, "{messages}");
     }
 }
 
@@ -172,7 +234,7 @@ fn the_prompts_length_is_estimated() {
 fn what_is_only_looked_at_may_be_of_any_type() {
     for value in ["null", "true", "-1.5e999", r#""x""#, "[]", "[[1]]", "{}", r#"{"type":[{}]}"#] {
         for name in
-            ["tools", "functions", "response_format", "reasoning", "max_tokens", "user", "conversation_id", "system"]
+            ["tools", "functions", "response_format", "reasoning", "max_tokens", "user", "prompt_cache_key", "system"]
         {
             facts(&format!(r#","{name}":{value}"#));
         }

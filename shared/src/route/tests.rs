@@ -22,8 +22,10 @@ fn facts(model: &str) -> ChatFacts<'_> {
         prompt_tokens: 10,
         longest_input_tokens: 10,
         output_tokens: None,
+        choices: 1,
         needs: Capabilities::default(),
         sticky: None,
+        conversation_id: None,
     }
 }
 

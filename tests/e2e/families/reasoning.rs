@@ -50,8 +50,8 @@ pub(super) async fn not_to_think_is_nothing_to_models_that_cannot(shared: &Share
     }
 }
 
-pub(super) async fn the_conversations_id_is_for_us_alone(shared: &SharedStack) {
+pub(super) async fn what_keeps_requests_together_changes_no_answer(shared: &SharedStack) {
     for model in ["gpt-4o-mini", "claude-haiku-4-5", "gemini-3.8-flash"] {
-        answered(shared, CHAT, model, &json!({"conversation_id": "a-conversation"})).await;
+        answered(shared, CHAT, model, &json!({"prompt_cache_key": "a-conversation"})).await;
     }
 }

@@ -17,7 +17,9 @@ pub(super) const SPARE: &str = "spare/spare-model";
 
 /// Settings that make failures short. First content comes at once or never, but a machine that is busy may need a while
 /// for the hugest answer.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 11] = [
+    ("GOBLIN_AUTH__MODE", "off"),
+    ("GOBLIN_STORE__URL", "none"),
     ("GOBLIN_EDGE__SIGNATURE", "off"),
     ("GOBLIN_TIMEOUTS__CONNECT", "1500ms"),
     ("GOBLIN_TIMEOUTS__ATTEMPT", "2500ms"),

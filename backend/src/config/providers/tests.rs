@@ -49,7 +49,7 @@ mod scratch {
 
 fn load(file: &str, environment: &[(&str, &str)], set: &[&str]) -> Result<Config, String> {
     let inputs = Inputs {
-        file: Some(("goblin.toml".into(), format!("[edge]\nsignature = 'off'\n{file}"))),
+        file: Some(("goblin.toml".into(), format!("[edge]\nsignature = 'off'\n[auth]\nmode = 'off'\n{file}"))),
         environment: environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         set: set.iter().map(|text| (*text).to_owned()).collect(),
     };

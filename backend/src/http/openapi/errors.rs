@@ -81,6 +81,15 @@ pub(super) enum ErrorsOf {
     Planned,
     /// One that tells what the service knows.
     Plain,
+    /// The same, for everybody.
+    Open,
+    /// One about what is kept of conversations.
+    Conversations {
+        /// It takes a body.
+        has_body: bool,
+        /// It is about one of them.
+        has_id: bool,
+    },
     /// A probe that always answers.
     Alive,
     /// A probe that refuses while nothing can be served.
@@ -120,6 +129,18 @@ impl ErrorsOf {
         match self {
             Self::Planned => !is_of_path,
             Self::Plain => !is_of_path && !is_of_body_or_provider,
+            Self::Open => {
+                let is_of_credential =
+                    matches!(code, E::AuthenticationRequired | E::InvalidToken | E::InsufficientScope);
+                Self::Plain.has(code) && !is_of_credential
+            }
+            Self::Conversations { has_body, has_id } => match code {
+                E::InvalidField => true,
+                E::InvalidJson | E::BodyTooLarge | E::UnsupportedMediaType => has_body,
+                E::ConversationNotFound => has_id,
+                E::BudgetExceeded | E::PriceUnknown | E::AlreadyClaimed => false,
+                _ => Self::Plain.has(code),
+            },
             Self::Alive => false,
             Self::Ready => {
                 code.status() == 503 && matches!(code, E::NoProvider | E::ShuttingDown | E::BackendUnreachable)

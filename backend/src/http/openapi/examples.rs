@@ -49,3 +49,13 @@ pub(super) fn message() -> Value {
 pub(super) fn embeddings() -> Value {
     json!({ "model": "embed", "input": ["Grüße aus Köln", "Greetings from Cologne"] })
 }
+
+/// A conversation with a purpose.
+pub(super) fn create_conversation() -> Value {
+    json!({ "title": "Weather", "instructions": "Answer in one sentence." })
+}
+
+/// Another title.
+pub(super) fn rename_conversation() -> Value {
+    json!({ "title": "Weather in Cologne" })
+}

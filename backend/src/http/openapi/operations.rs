@@ -11,54 +11,79 @@ use utoipa::openapi::{
 
 use super::{
     PATH,
-    answers::{self, Stream, Success},
+    answers::{self, Form, Stream, Success},
+    conversations::CONVERSATIONS,
     errors::{ErrorShape, ErrorsOf},
     examples,
 };
 
-/// The key as a bearer token.
+/// The key, or a token of the issuer that is configured (a JWT), as a bearer token.
 pub(super) const BEARER: &str = "bearer";
 /// The key in a field of its own.
 pub(super) const API_KEY: &str = "api_key";
 
+/// The method of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
 /// An operation of the service.
 pub(super) struct Described {
+    pub(super) method: Method,
     pub(super) path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    /// The schema of the request's body by its name; operations that have one are POST, the others GET.
-    body: Option<&'static str>,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    /// The schema of the request's body by its name, where it has one.
+    pub(super) body: Option<&'static str>,
     /// A body that is taken as it is.
-    example: fn() -> Value,
-    success: Success,
-    errors: ErrorsOf,
-    error_shape: ErrorShape,
+    pub(super) example: fn() -> Value,
+    pub(super) success: Success,
+    pub(super) errors: ErrorsOf,
+    pub(super) error_shape: ErrorShape,
     /// Fields of the request, and what they are for.
-    fields: &'static [(&'static str, &'static str)],
+    pub(super) fields: &'static [(&'static str, &'static str)],
+    /// Parameters of the query, and what they are for.
+    pub(super) query: &'static [(&'static str, &'static str)],
     /// It is for everybody, with or without key.
-    open: bool,
+    pub(super) open: bool,
 }
 
 const TRACEPARENT: (&str, &str) = ("traceparent", "W3C Trace Context of the caller, which is continued.");
 
-const PLAIN: Described = Described {
+/// One that takes no body and calls nobody.
+pub(super) const PLAIN: Described = Described {
+    method: Method::Get,
     path: "",
     id: "",
     summary: "",
     body: None,
     example: || Value::Null,
-    success: Success { schema: None, stream: None, planned: false },
+    success: Success { status: "200", form: Form::Json, schema: None, stream: None, planned: false },
     errors: ErrorsOf::Plain,
     error_shape: ErrorShape::OpenAi,
     fields: &[TRACEPARENT],
+    query: &[],
     open: false,
 };
 
-const PLANNED: Described =
-    Described { success: Success { planned: true, ..PLAIN.success }, errors: ErrorsOf::Planned, ..PLAIN };
+const PLANNED: Described = Described {
+    method: Method::Post,
+    success: Success { planned: true, ..PLAIN.success },
+    errors: ErrorsOf::Planned,
+    ..PLAIN
+};
 
 /// All of them.
-pub(super) const OPERATIONS: [Described; 7] = [
+pub(super) fn all() -> impl Iterator<Item = &'static Described> {
+    OPERATIONS.iter().chain(&CONVERSATIONS)
+}
+
+/// All but those of conversations.
+const OPERATIONS: [Described; 7] = [
     Described {
         path: "/v1/chat/completions",
         id: "createChatCompletion",
@@ -115,7 +140,7 @@ pub(super) const OPERATIONS: [Described; 7] = [
         success: Success { schema: Some("ModelList"), ..PLAIN.success },
         ..PLAIN
     },
-    Described { path: PATH, id: "describe", summary: "This document", ..PLAIN },
+    Described { path: PATH, id: "describe", summary: "This document", errors: ErrorsOf::Open, open: true, ..PLAIN },
     Described {
         path: "/healthz",
         id: "isAlive",
@@ -137,9 +162,11 @@ pub(super) const OPERATIONS: [Described; 7] = [
 ];
 
 impl Described {
-    /// Whether its method is POST.
-    pub(super) const fn is_post(&self) -> bool {
-        self.body.is_some()
+    fn parameters(&self) -> Vec<Parameter> {
+        let id = self.path.contains("{id}").then(|| parameter(ParameterIn::Path, "id", "The conversation's id."));
+        let query = self.query.iter().map(|(name, description)| parameter(ParameterIn::Query, name, description));
+        let fields = self.fields.iter().map(|(name, description)| parameter(ParameterIn::Header, name, description));
+        id.into_iter().chain(query).chain(fields).collect()
     }
 
     /// As the document says it.
@@ -147,7 +174,7 @@ impl Described {
         let operation = OperationBuilder::new()
             .operation_id(Some(self.id))
             .summary(Some(self.summary))
-            .parameters(Some(self.fields.iter().map(field)))
+            .parameters(Some(self.parameters()))
             .responses(answers::describe(self.success, self.errors, self.error_shape));
         let operation = match self.body {
             Some(schema) => {
@@ -166,11 +193,12 @@ impl Described {
     }
 }
 
-fn field(&(name, description): &(&'static str, &'static str)) -> Parameter {
+fn parameter(place: ParameterIn, name: &str, description: &str) -> Parameter {
+    let required = if place == ParameterIn::Path { Required::True } else { Required::False };
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
+        .parameter_in(place)
+        .required(required)
         .description(Some(description))
         .schema(Some(Schema::from(ObjectBuilder::new().schema_type(Type::String))))
         .build()

@@ -11,7 +11,12 @@ use utoipa::{
     },
 };
 
-use crate::wire::{anthropic, embeddings::EmbeddingList, openai};
+use crate::{
+    http::conversations::{
+        ConversationExport, ConversationList, ConversationView, CreateConversation, RenameConversation, TurnList,
+    },
+    wire::{anthropic, embeddings::EmbeddingList, openai},
+};
 
 /// Texts to be embedded.
 #[derive(ToSchema)]
@@ -107,6 +112,12 @@ pub(super) fn add(components: ComponentsBuilder) -> ComponentsBuilder {
     collect::<EmbeddingList<'static>>(&mut schemas);
     collect::<ModelList>(&mut schemas);
     collect::<Health>(&mut schemas);
+    collect::<CreateConversation>(&mut schemas);
+    collect::<RenameConversation>(&mut schemas);
+    collect::<ConversationView>(&mut schemas);
+    collect::<ConversationList>(&mut schemas);
+    collect::<TurnList>(&mut schemas);
+    collect::<ConversationExport>(&mut schemas);
     for (name, schema) in &mut schemas {
         if OPEN.contains(&name.as_str()) {
             open(schema);

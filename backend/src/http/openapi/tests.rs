@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::{document, examples, shapes};
 use crate::{
-    http::{health, layers},
+    http::{authenticate::Access, health, layers},
     wire::{anthropic, openai},
 };
 
@@ -22,12 +22,10 @@ fn described(json: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn every_route_is_described_and_nothing_else() {
-    let routes = layers::routes().into_iter().chain(layers::probes());
-    let methods = routes.filter(|(path, ..)| *path != health::INTERNAL).flat_map(|(path, allow, _)| {
-        // HEAD is GET without the body, which the document need not say (RFC 9110, section 9.3.2).
-        allow.split(", ").filter(|method| *method != "HEAD").map(move |method| (method.to_owned(), path.to_owned()))
-    });
-    let mut served: Vec<_> = methods.collect();
+    // HEAD is GET without the body, which the document need not say (RFC 9110, section 9.3.2).
+    let routes = layers::service_routes().into_iter().chain(layers::probes());
+    let routes = routes.filter(|route| route.path != health::INTERNAL);
+    let mut served: Vec<_> = routes.map(|route| (route.method.to_string(), route.path.to_owned())).collect();
     served.sort_unstable();
     let mut described = described(&json());
     described.sort_unstable();
@@ -70,9 +68,10 @@ fn every_code_is_told_where_requests_are_planned() {
     for code in ErrorCode::ALL {
         let told = &responses[code.status().to_string()];
         let of_path = matches!(code, ErrorCode::NotFound | ErrorCode::MethodNotAllowed);
-        assert_eq!(told.is_null(), of_path, "{code:?}");
+        let name = format!("`{}`", code.as_str());
+        let is_told = told["description"].as_str().is_some_and(|codes| codes.contains(&name));
+        assert_eq!(is_told, !of_path, "{code:?}");
         if !of_path {
-            assert!(told["description"].as_str().unwrap().contains(&format!("`{}`", code.as_str())), "{code:?}");
             assert_eq!(told["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/AnthropicError");
             assert_eq!(told["headers"]["retry-after"].is_null(), !matches!(code.status(), 429 | 503), "{code:?}");
         }
@@ -95,6 +94,24 @@ fn operations_say_who_may_call_them_and_what_streams_are() {
     assert!(json["paths"]["/healthz"]["get"]["security"].is_null());
     assert!(json["components"]["securitySchemes"]["bearer"].is_object());
     assert!(json["openapi"].as_str().unwrap().starts_with("3."));
+}
+
+#[test]
+fn operations_say_that_they_need_a_credential_where_they_do() {
+    let json = json();
+    for route in layers::service_routes().into_iter().chain(layers::probes()) {
+        if route.access == Access::Edge {
+            continue;
+        }
+        let operation = &json["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+        let needs = matches!(route.access, Access::Scope(_));
+        assert_eq!(operation["security"].is_array(), needs, "{}", route.path);
+        let told = |status: &str, code: &str| {
+            operation["responses"][status]["description"].as_str().is_some_and(|text| text.contains(code))
+        };
+        assert_eq!(told("401", "`authentication_required`"), needs, "{}", route.path);
+        assert_eq!(told("403", "`insufficient_scope`"), needs, "{}", route.path);
+    }
 }
 
 #[test]

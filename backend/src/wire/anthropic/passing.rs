@@ -73,7 +73,18 @@ pub(crate) fn read_facts(body: &[u8]) -> Result<AnswerFacts, Unreadable> {
         model: text(message.model),
         finish_reasons: text(message.stop_reason).into_iter().collect(),
         usage: lenient::<Usage>(message.usage).map(Into::into),
+        service_tier: service_tier(message.usage),
     })
+}
+
+/// The member `service_tier` of a usage: `standard`, `priority` or `batch`.
+fn service_tier(usage: Option<&RawValue>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Tier<'a> {
+        #[serde(borrow, default)]
+        service_tier: Option<&'a RawValue>,
+    }
+    text(lenient::<Tier<'_>>(usage)?.service_tier)
 }
 
 /// What is read of a stream that passes as it is.
@@ -126,6 +137,7 @@ impl Passing {
     }
 
     fn learn(&mut self, message: &Message<'_>, usage: Option<&RawValue>, news: &mut Vec<Learnt>) {
+        let service_tier = service_tier(usage);
         let usage = lenient::<Usage>(usage).map(|usage| {
             self.usage.update(usage);
             self.usage.into()
@@ -135,6 +147,7 @@ impl Passing {
             model: text(message.model),
             finish_reason: text(message.stop_reason),
             usage,
+            service_tier,
         };
         if learnt != Learnt::default() {
             news.push(learnt);
@@ -185,6 +198,22 @@ mod tests {
             reasoning_tokens: None,
         };
         assert_eq!(facts.usage, Some(usage));
+    }
+
+    #[test]
+    fn the_tier_is_a_part_of_usage() {
+        for (usage, tier) in [
+            (r#"{"input_tokens":1,"service_tier":"batch"}"#, Some("batch")),
+            (r#"{"input_tokens":1,"service_tier":7}"#, None),
+            ("{}", None),
+            ("7", None),
+        ] {
+            let start = format!(r#"{{"type":"message_start","message":{{"id":"a","usage":{usage}}}}}"#);
+            let (_, news) = pass(&mut Passing::default(), &start).unwrap();
+            assert_eq!(news[0].service_tier.as_deref(), tier, "{usage}");
+            let whole = read_facts(format!(r#"{{"content":[],"usage":{usage}}}"#).as_bytes()).unwrap();
+            assert_eq!(whole.service_tier.as_deref(), tier, "{usage}");
+        }
     }
 
     #[test]

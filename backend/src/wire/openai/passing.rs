@@ -28,6 +28,8 @@ struct Wire<'a> {
     choices: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -109,20 +111,23 @@ pub(crate) fn read_facts(body: &[u8]) -> Result<AnswerFacts, Unreadable> {
         model: text(wire.model),
         finish_reasons: choices.iter().flatten().filter_map(|choice| text(choice.finish_reason)).collect(),
         usage: read_usage(wire.usage),
+        service_tier: text(wire.service_tier),
     })
 }
 
 /// What is read of a stream that passes as it is.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of one thing whether it is known")]
 pub(crate) struct Passing {
     id_known: bool,
     model_known: bool,
+    tier_known: bool,
     finished: BTreeMap<u64, bool>,
     done: bool,
 }
 
 impl Passing {
-    /// Reads one event: what is news in it, and what is to be done with it. Id and model are news once.
+    /// Reads one event: what is news in it, and what is to be done with it. Id, model and tier are news once.
     pub(crate) fn read(&mut self, event: &sse::Event, news: &mut Vec<Learnt>) -> Result<Passed, Unreadable> {
         match event.data.trim() {
             "" => return Ok(Passed::Nothing),
@@ -141,6 +146,10 @@ impl Passing {
         if !self.model_known {
             learnt.model = text(wire.model);
             self.model_known = learnt.model.is_some();
+        }
+        if !self.tier_known {
+            learnt.service_tier = text(wire.service_tier);
+            self.tier_known = learnt.service_tier.is_some();
         }
         let choices: Option<Vec<Choice<'_>>> = lenient(wire.choices);
         let mut content = false;
@@ -257,6 +266,18 @@ mod tests {
         let chunk = r#"{"id":"a","model":"m","choices":[{"index":0,"delta":{"content":"x"}}]}"#;
         assert_eq!(pass(&mut passing, chunk).unwrap().1.len(), 1);
         assert_eq!(pass(&mut passing, chunk).unwrap().1, []);
+    }
+
+    #[test]
+    fn the_tier_is_told_once_of_streams_and_of_whole_answers() {
+        let chunk = |tier: &str| format!(r#"{{"service_tier":{tier},"choices":[{{"delta":{{"content":"x"}}}}]}}"#);
+        let mut passing = Passing::default();
+        for (tier, told) in [("null", None), ("7", None), ("\"flex\"", Some("flex")), ("\"default\"", None)] {
+            let (_, news) = pass(&mut passing, &chunk(tier)).unwrap();
+            assert_eq!(news.first().and_then(|news| news.service_tier.as_deref()), told, "{tier}");
+        }
+        let facts = read_facts(br#"{"choices":[{}],"service_tier":"flex"}"#).unwrap();
+        assert_eq!(facts.service_tier.as_deref(), Some("flex"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Spans.
 
+use goblin_shared::conversation::ConversationPath;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 
 use super::*;
@@ -30,6 +31,7 @@ fn each_endpoint_has_its_own_route() {
         (Endpoint::Post(Api::Messages), "POST", "/v1/messages"),
         (Endpoint::Post(Api::Embeddings), "POST", "/v1/embeddings"),
         (Endpoint::OpenapiJson, "GET", "/openapi.json"),
+        (Endpoint::Conversations(ConversationPath::Turns), "GET", "/v1/conversations/{id}/turns"),
     ] {
         let mut request = record(&identity, &[]);
         (request.endpoint, request.method) = (Some(endpoint), method);

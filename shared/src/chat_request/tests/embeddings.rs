@@ -21,8 +21,10 @@ fn a_request_is_read() {
         prompt_tokens: 1,
         longest_input_tokens: 1,
         output_tokens: None,
+        choices: 1,
         needs: Capabilities::default(),
         sticky: Some("u"),
+        conversation_id: None,
     };
     assert_eq!(facts, expected);
 }
@@ -64,7 +66,7 @@ fn inputs_are_counted_together_and_the_longest_by_itself() {
 #[test]
 fn chats_members_mean_nothing_here() {
     let chat =
-        r#""tools":[1],"reasoning_effort":"low","messages":"x","conversation_id":"c","system":"long, long text""#;
+        r#""tools":[1],"reasoning_effort":"low","messages":"x","conversation_id":null,"system":"long, long text""#;
     let body = format!(r#"{{"model":"m","input":["hi"],{chat}}}"#);
     assert_eq!(read(body.as_bytes(), 64, Api::Embeddings), Ok(facts(r#"["hi"]"#)));
     // Nor do those of embeddings in a chat.

@@ -132,7 +132,7 @@ fn a_conversation_is_told_by_its_user() {
         (r#","metadata":{"other":{"user_id":"x"},"user_id":"u"}"#, Some("u")),
         (r#","metadata":{"other":{"user_id":"x"}}"#, None),
         (r#","metadata":{"user_id":null}"#, None),
-        (r#","metadata":"user_id","user":"u","conversation_id":"c""#, None),
+        (r#","metadata":"user_id","user":"u","conversation_id":null"#, None),
         (&long, None),
     ] {
         assert_eq!(facts(members).sticky, key, "{members}");

@@ -1,0 +1,29 @@
+//! Where things are kept, as configured.
+
+use crate::{
+    config::{Migrate, StoreConfig, StoreUrl},
+    store::{OpenFailed, Place, Purpose, Settings, Stores, open},
+};
+
+/// How the store is used; `None`: nothing is kept.
+pub(super) fn settings(store: &StoreConfig) -> Option<Settings> {
+    let place = match &store.url {
+        StoreUrl::None => return None,
+        StoreUrl::Sqlite(path) => Place::Sqlite(path.clone()),
+        StoreUrl::Postgres(url) => Place::Postgres(url.clone()),
+    };
+    Some(Settings {
+        place,
+        connections: u32::try_from(store.connections).unwrap_or(u32::MAX),
+        timeout: store.timeout,
+        migrate: store.migrate == Migrate::Auto,
+    })
+}
+
+/// Opens it for serving.
+pub(super) async fn serve(store: &StoreConfig) -> Result<Option<Stores>, OpenFailed> {
+    match settings(store) {
+        Some(settings) => open(&settings, Purpose::Serve).await.map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,271 @@
+//! The account of one request: settled exactly once, with what was used.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use goblin_shared::{api::Api, error_body::ErrorCode};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+
+use super::{
+    accounts::Books,
+    conversation::{Completed, NotRecorded, Recorder, TurnDraft},
+    cost::{self, Tier},
+    run::PlanFailure,
+    tally::{Tallied, Tally},
+};
+use crate::ports::{
+    Amounts, LedgerOutcome, LimitState, NotReserved, Reservation, Settlement, TokenCounts, Written, day,
+};
+
+/// How long a client waits for his turn to be kept, when the answer is complete.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
+
+/// What was reserved, and puts it back when it is dropped without having been used.
+pub(super) struct Reserved {
+    books: Arc<Books>,
+    reservation: Reservation,
+    /// Limits may have taken it, and are to be told what became of it.
+    taken: bool,
+}
+
+impl Reserved {
+    /// Of nothing yet.
+    pub(super) fn new(books: Arc<Books>, reservation: Reservation) -> Self {
+        Self { books, reservation, taken: false }
+    }
+
+    /// Takes everything, or nothing. Where nobody is limited nothing is asked.
+    pub(super) async fn reserve(&mut self) -> Result<Vec<LimitState>, NotReserved> {
+        if self.reservation.claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.taken = true;
+        let reserved = self.books.limits.reserve(&self.reservation).await;
+        // Only here it is certain that nothing was taken.
+        self.taken = !matches!(reserved, Err(NotReserved::Over(_)));
+        reserved
+    }
+
+    fn settle(&mut self, used: Amounts) {
+        if std::mem::take(&mut self.taken) {
+            self.books.limits.settle(&self.reservation, used);
+        }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.settle(Amounts::default());
+    }
+}
+
+/// What an account is opened with: the request is in the ledger.
+pub(super) struct Opened {
+    pub(super) reserved: Reserved,
+    pub(super) api: Api,
+    /// The estimate.
+    pub(super) prompt_tokens: u64,
+    pub(super) begun: Instant,
+}
+
+/// A request that is in the ledger. Dropped before it has ended, its client has left, or what a [`LastWord`] says.
+pub(crate) struct Account {
+    /// Until it is settled; never of a request that is not accounted for.
+    kept: Option<Box<Kept>>,
+    tally: Tally,
+    last_word: LastWord,
+    /// Collects the answer of a request whose turn is to be kept.
+    recorder: Option<Recorder>,
+    not_recorded: Option<NotRecorded>,
+}
+
+struct Kept {
+    opened: Opened,
+    draft: Option<TurnDraft>,
+}
+
+/// The error that the client is told where it is not the calls of providers that fail, but what is around them. Told
+/// before the account is dropped; the first word counts.
+#[derive(Clone, Default)]
+pub(crate) struct LastWord(Arc<OnceLock<ErrorCode>>);
+
+impl LastWord {
+    /// The request fails with this error.
+    pub(crate) fn tell(&self, code: ErrorCode) {
+        let _ = self.0.set(code);
+    }
+}
+
+impl Account {
+    /// Of a request that nothing is kept of.
+    pub(crate) fn unkept() -> Self {
+        Self::with(None, Tally::default())
+    }
+
+    pub(super) fn open(opened: Opened) -> Self {
+        let tally = Tally::new(opened.api, opened.begun);
+        Self::with(Some(Box::new(Kept { opened, draft: None })), tally)
+    }
+
+    fn with(kept: Option<Box<Kept>>, tally: Tally) -> Self {
+        Self { kept, tally, last_word: LastWord::default(), recorder: None, not_recorded: None }
+    }
+
+    /// For calls to report to.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// For who may end the request from outside.
+    pub(crate) fn last_word(&self) -> LastWord {
+        self.last_word.clone()
+    }
+
+    /// The answer, as a recorder collects it, is to be kept as a turn.
+    pub(crate) fn keep(&mut self, draft: TurnDraft, recorder: Recorder) {
+        if let Some(kept) = &mut self.kept {
+            kept.draft = Some(draft);
+            self.recorder = Some(recorder);
+        }
+    }
+
+    /// What collects the answer, where it is to be kept.
+    pub(super) fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.recorder.as_mut()
+    }
+
+    /// The answer is complete. Where it is to be kept, the client is told of its end only when it is: if that takes too
+    /// long, or cannot be done, that is the request's failure, though the answer is there and paid.
+    pub(super) async fn completed_and_kept(self) -> Result<(), PlanFailure> {
+        let is_to_be_kept = self.recorder.is_some();
+        let mut account = self;
+        let written = account.settle(LedgerOutcome::Completed, None);
+        if !is_to_be_kept {
+            return Ok(());
+        }
+        if let Some(why) = account.not_recorded.take() {
+            return Err(PlanFailure::NotKept(Box::new(why)));
+        }
+        match timeout(KEPT_WITHIN, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(lost)) => Err(PlanFailure::NotKept(Box::new(lost))),
+            Err(late) => Err(PlanFailure::NotKept(Box::new(late))),
+        }
+    }
+
+    /// The request failed, which the client is told by this code.
+    pub(crate) fn failed(mut self, code: ErrorCode) -> Written {
+        self.settle(LedgerOutcome::Failed, Some(code))
+    }
+
+    /// First the limits, then the ledger: what is counted anew in between can only be too much.
+    fn settle(&mut self, outcome: LedgerOutcome, code: Option<ErrorCode>) -> Written {
+        let settled = self.kept.take().zip(self.tally.so_far());
+        let Some((Kept { mut opened, draft }, tallied)) = settled.map(|(kept, tallied)| (*kept, tallied)) else {
+            return written();
+        };
+        let sum = opened.sum(&tallied);
+        let mut turn = None;
+        if outcome == LedgerOutcome::Completed
+            && let Some((draft, recorder)) = draft.zip(self.recorder.take())
+        {
+            let completed = Completed {
+                at_ms: opened.reserved.books.clock.unix_millis(),
+                model: tallied.target.as_ref().map(ToString::to_string).unwrap_or_default(),
+                prompt_tokens: sum.tokens.prompt,
+                completion_tokens: sum.tokens.completion,
+            };
+            match draft.complete(recorder, completed) {
+                Ok(made) => turn = Some(made),
+                Err(why) => self.not_recorded = Some(why),
+            }
+        }
+        let settlement = Settlement { outcome, turn, error_code: code.map(ErrorCode::as_str), ..sum };
+        opened.reserved.settle(settlement.charged);
+        let books = &opened.reserved.books;
+        match &books.ledger {
+            Some(ledger) => ledger.settle(settlement),
+            None => written(),
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        match self.last_word.0.get() {
+            Some(code) => drop(self.settle(LedgerOutcome::Failed, Some(*code))),
+            None if std::thread::panicking() => drop(self.settle(LedgerOutcome::Failed, Some(ErrorCode::Internal))),
+            None => drop(self.settle(LedgerOutcome::Cancelled, None)),
+        }
+    }
+}
+
+impl Opened {
+    /// What it came to. Charged is what it cost; what was reserved where the price is not known; and the request alone
+    /// where nobody answered.
+    fn sum(&self, tallied: &Tallied) -> Settlement {
+        let Reserved { books, reservation, .. } = &self.reserved;
+        let counted = tallied.tokens(self.prompt_tokens);
+        let tokens = counted.unwrap_or_default().bounded();
+        let mut cost_nano_usd = Some(0);
+        if let (Some(_), Some(target)) = (counted, &tallied.target) {
+            let price = books.price(target, day::of_millis(reservation.at_ms));
+            cost_nano_usd = cost::cost(price, Tier::of(tallied.service_tier.as_deref()), &tokens);
+            if cost_nano_usd.is_none() {
+                books.counts.cost_unknown(target);
+            }
+        }
+        let (provider, model) =
+            tallied.target.as_ref().map(|target| (target.provider.clone(), target.model.clone())).unzip();
+        Settlement {
+            request_id: reservation.request_id,
+            // Said by who settles.
+            outcome: LedgerOutcome::Cancelled,
+            error_code: None,
+            turn: None,
+            provider,
+            model,
+            attempts: tallied.attempts,
+            tokens,
+            cost_nano_usd,
+            charged: Amounts {
+                requests: 1,
+                tokens: tokens.prompt + tokens.completion,
+                nano_usd: cost_nano_usd.unwrap_or(reservation.amounts.nano_usd),
+            },
+            duration_us: micros(self.begun.elapsed()),
+            first_content_us: tallied.first_content.map(micros),
+        }
+    }
+}
+
+impl TokenCounts {
+    /// No more than any answer has: what a provider says must not fill the sums of a store.
+    fn bounded(self) -> Self {
+        let most = |count: u64| count.min(1 << 40);
+        Self {
+            prompt: most(self.prompt),
+            completion: most(self.completion),
+            cached: most(self.cached),
+            cache_write: most(self.cache_write),
+            reasoning: most(self.reasoning),
+            estimated: self.estimated,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Nothing is to be written, so that it is.
+fn written() -> Written {
+    let (sender, written) = oneshot::channel();
+    let _ = sender.send(());
+    written
+}

@@ -1,0 +1,176 @@
+//! A ledger and limits that keep everything they are told, and fail as the test says.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use goblin_shared::catalogue::{Catalogue, Target};
+
+use super::{Accounts, Books, LimitPolicy, accounts::Counts};
+use crate::ports::{
+    Amounts, Clock, Ledger, LedgerEntry, Level, LimitSet, LimitState, Limits, NotOpened, NotReserved, Quota,
+    Reservation, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
+};
+
+/// 2026-11-25T02:36:10Z.
+pub(crate) const NOW: u64 = 1_795_574_170_000;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// The limits cannot be asked.
+    LimitsDown,
+    /// They can, and say no.
+    Over(Quota),
+    /// They do not answer.
+    LimitsHang,
+    /// The ledger cannot be written.
+    LedgerDown,
+    /// It has the id already.
+    Claimed,
+    /// It does not answer.
+    LedgerHangs,
+}
+
+/// One thing that was told, in the order of telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Reserved(Amounts),
+    Opened(LedgerEntry),
+    Used(Amounts),
+    Settled(Settlement),
+}
+
+/// Keeps what it is told.
+pub(crate) struct Recorder {
+    trouble: Trouble,
+    told: Mutex<Vec<Told>>,
+    unknown: AtomicUsize,
+    now: AtomicU64,
+}
+
+impl Recorder {
+    pub(crate) fn new(trouble: Trouble) -> Arc<Self> {
+        Arc::new(Self { trouble, told: Mutex::default(), unknown: AtomicUsize::new(0), now: AtomicU64::new(NOW) })
+    }
+
+    fn tell(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// The one settlement, which must come last, after that of the limits and with the same charge.
+    pub(crate) fn settlement(&self) -> Settlement {
+        match &self.told()[..] {
+            [Told::Reserved(_), Told::Opened(_), Told::Used(used), Told::Settled(settlement)] => {
+                assert_eq!(*used, settlement.charged);
+                settlement.clone()
+            }
+            other => panic!("not settled exactly once: {other:#?}"),
+        }
+    }
+
+    /// How many costs were counted as unknown.
+    pub(crate) fn unknown(&self) -> usize {
+        self.unknown.load(Ordering::Relaxed)
+    }
+
+    /// Until so much was told.
+    pub(crate) async fn until(&self, count: usize) {
+        while self.told().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) fn set_now(&self, unix_millis: u64) {
+        self.now.store(unix_millis, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Ledger for Recorder {
+    async fn open(&self, entry: LedgerEntry) -> Result<(), NotOpened> {
+        match self.trouble {
+            Trouble::LedgerDown => return Err(NotOpened::Store(StoreError::Full("x".into()))),
+            Trouble::Claimed => return Err(NotOpened::Claimed),
+            Trouble::LedgerHangs => std::future::pending().await,
+            _ => {}
+        }
+        self.tell(Told::Opened(entry));
+        Ok(())
+    }
+
+    fn settle(&self, settlement: Settlement) -> Written {
+        self.tell(Told::Settled(settlement));
+        let (sender, written) = tokio::sync::oneshot::channel();
+        sender.send(()).unwrap();
+        written
+    }
+
+    async fn charged(&self, _: &Subject, _: Quota, _: u64) -> Result<u64, StoreError> {
+        panic!("accounts do not ask for it")
+    }
+
+    async fn usage(&self, _: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        panic!("accounts do not ask for it")
+    }
+
+    async fn flush(&self, _: Duration) -> usize {
+        0
+    }
+}
+
+#[async_trait]
+impl Limits for Recorder {
+    async fn reserve(&self, reservation: &Reservation) -> Result<Vec<LimitState>, NotReserved> {
+        let state = |quota| LimitState { level: Level::User, quota, limit: 60, used: 60, resets_ms: NOW + 50_000 };
+        match self.trouble {
+            Trouble::LimitsDown => return Err(NotReserved::Store(StoreError::Unavailable("x".into()))),
+            Trouble::Over(quota) => return Err(NotReserved::Over(state(quota))),
+            Trouble::LimitsHang => std::future::pending().await,
+            _ => {}
+        }
+        self.tell(Told::Reserved(reservation.amounts));
+        Ok(vec![state(Quota::Requests)])
+    }
+
+    fn settle(&self, _: &Reservation, used: Amounts) {
+        self.tell(Told::Used(used));
+    }
+}
+
+impl Clock for Recorder {
+    fn unix_millis(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+impl Counts for Recorder {
+    fn cost_unknown(&self, _: &Target) {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Accounts that are recorded. Users may spend; `None`: nobody is limited in that.
+pub(crate) fn accounts(recorder: &Arc<Recorder>, catalogue: Catalogue, nano_usd_per_day: Option<u64>) -> Accounts {
+    let user = LimitSet { requests_per_minute: Some(60), nano_usd_per_day, ..LimitSet::default() };
+    Accounts::new(Books {
+        ledger: Some(recorder.clone()),
+        limits: recorder.clone(),
+        policy: LimitPolicy { user, ..LimitPolicy::default() },
+        catalogue,
+        clock: recorder.clone(),
+        counts: recorder.clone(),
+    })
+}

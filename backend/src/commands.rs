@@ -1,0 +1,11 @@
+//! What the program does besides serving: each command makes the text that is printed.
+
+mod keys;
+mod migrate;
+mod usage;
+
+pub(crate) use self::{
+    keys::keys,
+    migrate::migrated,
+    usage::{NoUsage, usage},
+};

@@ -1,0 +1,32 @@
+//! PostgreSQL, which several instances share.
+
+mod batch;
+mod charged;
+mod conversations;
+mod database;
+mod failure;
+mod health;
+mod keys;
+mod lease;
+mod ledger;
+mod migrations;
+mod open;
+mod rollup;
+mod turns;
+mod usage;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use self::migrations::migrate;
+pub(crate) use self::{
+    conversations::PostgresConversations,
+    database::Database,
+    health::PostgresHealth,
+    keys::PostgresKeys,
+    ledger::PostgresLedger,
+    open::{PostgresNotOpened, PostgresStores},
+    values::{bigint, number, text, uuid},
+};

@@ -1,0 +1,34 @@
+//! Whether PostgreSQL answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::database::Database;
+use crate::ports::{Health, StoreError};
+
+/// Asks for a row that is there in every database of ours.
+pub(crate) struct PostgresHealth {
+    database: Arc<Database>,
+}
+
+impl PostgresHealth {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Health for PostgresHealth {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.database
+            .bounded(async {
+                let mut connection = self.database.connection().await?;
+                // Of a table, so that a schema or rights that were taken away are noticed too.
+                sqlx::query("SELECT 1 FROM instances LIMIT 1").fetch_optional(&mut *connection).await?;
+                connection.give_back();
+                Ok(())
+            })
+            .await
+    }
+}

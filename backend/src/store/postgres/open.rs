@@ -1,0 +1,65 @@
+//! PostgreSQL at the start of the program.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    PostgresConversations, PostgresHealth, PostgresKeys, PostgresLedger,
+    database::Database,
+    failure::store_error,
+    lease::LEASE,
+    migrations::{migrate, schema},
+};
+use crate::{ports::StoreError, store::schema::Schema};
+
+/// Everything that is kept in PostgreSQL.
+pub(crate) struct PostgresStores {
+    /// What they are all in; for limits that are counted there too.
+    pub(crate) database: Arc<Database>,
+    pub(crate) ledger: Arc<PostgresLedger>,
+    pub(crate) keys: Arc<PostgresKeys>,
+    pub(crate) conversations: Arc<PostgresConversations>,
+    pub(crate) health: Arc<PostgresHealth>,
+}
+
+/// Why it cannot be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PostgresNotOpened {
+    /// The URL is none. Nothing of it is repeated: it may hold a password.
+    #[error("the URL of PostgreSQL cannot be read; it is postgres://user:password@host:port/database")]
+    InvalidUrl,
+    /// The schema is of an earlier version, and may not be changed now.
+    #[error("the schema in PostgreSQL is of an earlier version: `goblin-backend migrate` brings it up to date")]
+    Old,
+    /// The schema is of a later version.
+    #[error("the schema in PostgreSQL is of a later version: run that version, or restore a back-up")]
+    Newer,
+    /// It cannot be reached, or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PostgresStores {
+    /// Connects to `url`, over up to `connections`, and brings the schema up to date where it `may_migrate`. Nothing that
+    /// is asked later takes longer than `timeout`. Must be called inside a tokio runtime.
+    pub(crate) async fn open(
+        url: &str,
+        connections: u32,
+        timeout: Duration,
+        may_migrate: bool,
+    ) -> Result<Self, PostgresNotOpened> {
+        let database = Arc::new(Database::new(url, connections, timeout).map_err(|_| PostgresNotOpened::InvalidUrl)?);
+        match schema(&database).await.map_err(store_error)? {
+            Schema::Current => {}
+            Schema::Old if may_migrate => migrate(&database).await.map_err(store_error)?,
+            Schema::Old => return Err(PostgresNotOpened::Old),
+            Schema::Newer => return Err(PostgresNotOpened::Newer),
+        }
+        Ok(Self {
+            ledger: Arc::new(PostgresLedger::new(database.clone(), LEASE)),
+            keys: Arc::new(PostgresKeys::new(database.clone())),
+            conversations: Arc::new(PostgresConversations::new(database.clone())),
+            health: Arc::new(PostgresHealth::new(database.clone())),
+            database,
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! SQLite, in one file: what a single program needs, without a server.
+
+mod batch;
+mod charged;
+mod conversations;
+mod database;
+mod failure;
+mod health;
+mod keys;
+mod ledger;
+mod lock;
+mod migrations;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod values;
+mod written_rows;
+
+pub(crate) use self::{
+    conversations::SqliteConversations,
+    database::Database,
+    failure::store_error,
+    health::SqliteHealth,
+    keys::SqliteKeys,
+    ledger::SqliteLedger,
+    lock::{FileLock, NotLocked},
+    migrations::{migrate, schema},
+};

@@ -1,0 +1,43 @@
+//! What SQLite's errors mean to those who asked.
+
+use sqlx::Error;
+
+use crate::ports::StoreError;
+
+/// Sorts an error by what can be done about it, by SQLite's result code: <https://www.sqlite.org/rescode.html>.
+pub(crate) fn store_error(error: Error) -> StoreError {
+    match &error {
+        Error::Database(answer) => match answer.code().and_then(|code| code.parse::<u32>().ok()).map(primary) {
+            // SQLITE_FULL
+            Some(13) => StoreError::Full(error.into()),
+            // SQLITE_BUSY, _LOCKED, _NOMEM, _INTERRUPT, _IOERR, _CANTOPEN, _PROTOCOL
+            Some(5 | 6 | 7 | 9 | 10 | 14 | 15) => StoreError::Unavailable(error.into()),
+            _ => StoreError::Refused(error.into()),
+        },
+        Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::BeginFailed => {
+            StoreError::Unavailable(error.into())
+        }
+        Error::RowNotFound | Error::ColumnDecode { .. } | Error::Decode(_) => {
+            StoreError::Corrupt("a row of SQLite is not as it was written")
+        }
+        _ => StoreError::Refused(error.into()),
+    }
+}
+
+/// The low byte of an extended result code.
+fn primary(code: u32) -> u32 {
+    code & 0xff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extended_codes_are_of_a_primary_one() {
+        // SQLITE_IOERR_WRITE and SQLITE_BUSY_SNAPSHOT.
+        assert_eq!((primary(778), primary(517), primary(13)), (10, 5, 13));
+        assert!(matches!(store_error(Error::PoolTimedOut), StoreError::Unavailable(_)));
+        assert!(matches!(store_error(Error::RowNotFound), StoreError::Corrupt(_)));
+    }
+}

@@ -1,0 +1,383 @@
+//! Group commit: one task writes everything, and what waits when it is free goes into one transaction.
+//!
+//! An opening is written at once, with all that waits. Settlements alone wait a moment, so that at one connection that of
+//! a request rides in the transaction of the next one's opening. Settlements are kept until the store takes them; there
+//! are never more than requests in flight, as no new ones are opened meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use goblin_shared::request_id::RequestId;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use crate::{
+    monitoring,
+    ports::{Amounts, LedgerEntry, LedgerOutcome, NotOpened, Settlement, StoreError, TokenCounts, Written},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// How long settlements wait for an opening.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Most rows of a transaction: more would make the first of them wait.
+const ROWS: usize = 256;
+
+/// First and longest pause after a failure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// What became of an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// It is in the ledger now.
+    New,
+    /// Its id was there already.
+    Claimed,
+}
+
+/// A ledger that writes several rows at once.
+#[async_trait]
+pub(crate) trait Batch: Send {
+    /// Writes all or nothing, in one transaction: inserts what is new, then settles what is open (and leaves alone what is
+    /// not, or is not there). What became of each opening. After an error everything may be given again.
+    async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError>;
+}
+
+/// To who waits for an opening.
+type Reply = oneshot::Sender<Result<(), NotOpened>>;
+
+struct Open {
+    entry: LedgerEntry,
+    reply: Reply,
+    until: Instant,
+}
+
+enum Wish {
+    Open(Box<Open>),
+    Settle(Box<Settlement>, oneshot::Sender<()>),
+    /// It is open, and nobody will settle it.
+    Abandon(RequestId),
+}
+
+/// The way to the task that writes. The task ends when all copies are dropped and everything is written.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    wishes: mpsc::UnboundedSender<Wish>,
+    settling: Arc<Settling>,
+    timeout: Duration,
+}
+
+/// Somebody who waits for an opening. Who leaves in the moment in which it succeeds never hears of it, and the task that
+/// writes takes it for heard: then it is given back here.
+struct Waiting<'a> {
+    replied: oneshot::Receiver<Result<(), NotOpened>>,
+    request_id: RequestId,
+    wishes: &'a mpsc::UnboundedSender<Wish>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // From here on the other side knows that nobody waits. What it said before and was heard is not there any more.
+        self.replied.close();
+        if let Ok(Ok(())) = self.replied.try_recv() {
+            // Fails only when the program ends, and then it is interrupted.
+            let _ = self.wishes.send(Wish::Abandon(self.request_id));
+        }
+    }
+}
+
+/// Settlements that are not written yet.
+#[derive(Default)]
+struct Settling {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
+impl Settling {
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn remove(&self, count: usize) {
+        if count > 0 && self.count.fetch_sub(count, Ordering::AcqRel) == count {
+            self.none_left.notify_waiters();
+        }
+    }
+}
+
+impl Writer {
+    /// Starts the task, on the current runtime. `timeout` bounds an opening.
+    pub(crate) fn start(batch: impl Batch + 'static, timeout: Duration) -> Self {
+        // Not bounded here: openings are by the requests that may be in flight, and each has one settlement.
+        let (wishes, received) = mpsc::unbounded_channel();
+        let settling = Arc::new(Settling::default());
+        let task = Task { batch, wishes: received, settling: settling.clone(), kept: Vec::new(), pause: PAUSES.0 };
+        tokio::spawn(task.run());
+        Self { wishes, settling, timeout }
+    }
+
+    /// See [`crate::ports::Ledger::open`].
+    pub(crate) async fn open(&self, entry: LedgerEntry) -> Result<(), NotOpened> {
+        let (reply, replied) = oneshot::channel();
+        let until = Instant::now() + self.timeout;
+        let gone = || NotOpened::Store(StoreError::Unavailable("the task that writes is gone".into()));
+        let mut waiting = Waiting { replied, request_id: entry.request_id, wishes: &self.wishes };
+        self.wishes.send(Wish::Open(Box::new(Open { entry, reply, until }))).map_err(|_| gone())?;
+        match timeout_at(until, &mut waiting.replied).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(NotOpened::Store(StoreError::Unavailable(
+                format!("nothing was written within {:?}", self.timeout).into(),
+            ))),
+        }
+    }
+
+    /// See [`crate::ports::Ledger::settle`].
+    pub(crate) fn settle(&self, settlement: Settlement) -> Written {
+        let (written, told) = oneshot::channel();
+        self.settling.add();
+        if self.wishes.send(Wish::Settle(Box::new(settlement), written)).is_err() {
+            self.settling.remove(1);
+            tracing::error!("a settlement is lost: the task that writes is gone");
+        }
+        told
+    }
+
+    /// See [`crate::ports::Ledger::flush`].
+    pub(crate) async fn flush(&self, bound: Duration) -> usize {
+        let all = async {
+            loop {
+                let notified = self.settling.none_left.notified();
+                if self.settling.count.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        // What is left is counted below.
+        let _ = timeout(bound, all).await;
+        self.settling.count.load(Ordering::Acquire)
+    }
+}
+
+/// A settlement that waits, and who wants to know; nobody where the task settles by itself.
+struct Kept {
+    settlement: Settlement,
+    written: Option<oneshot::Sender<()>>,
+}
+
+struct Task<B> {
+    batch: B,
+    wishes: mpsc::UnboundedReceiver<Wish>,
+    settling: Arc<Settling>,
+    kept: Vec<Kept>,
+    /// After the next failure.
+    pause: Duration,
+}
+
+impl<B: Batch> Task<B> {
+    async fn run(mut self) {
+        let mut opens = Vec::new();
+        loop {
+            let open = self.gather(&mut opens).await;
+            if opens.is_empty() && self.kept.is_empty() {
+                if open {
+                    continue;
+                }
+                return;
+            }
+            let succeeded = self.write(std::mem::take(&mut opens)).await;
+            if succeeded {
+                self.pause = PAUSES.0;
+            } else if !self.kept.is_empty() {
+                self.rest(&mut opens).await;
+            }
+        }
+    }
+
+    /// Waits for something to write, and takes all there is. `false`: nobody can wish for anything any more.
+    async fn gather(&mut self, opens: &mut Vec<Open>) -> bool {
+        let mut is_open = true;
+        if self.kept.is_empty() && opens.is_empty() {
+            match self.wishes.recv().await {
+                Some(wish) => self.take(wish, opens),
+                None => return false,
+            }
+        }
+        let until = Instant::now() + LINGER;
+        loop {
+            match self.wishes.try_recv() {
+                Ok(wish) => {
+                    self.take(wish, opens);
+                    if opens.len() + self.kept.len() >= ROWS {
+                        return is_open;
+                    }
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => return false,
+                Err(mpsc::error::TryRecvError::Empty) if !opens.is_empty() => return is_open,
+                Err(mpsc::error::TryRecvError::Empty) => match timeout_at(until, self.wishes.recv()).await {
+                    Ok(Some(wish)) => self.take(wish, opens),
+                    Ok(None) => is_open = false,
+                    Err(_) => return is_open,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, wish: Wish, opens: &mut Vec<Open>) {
+        match wish {
+            Wish::Open(open) => opens.push(*open),
+            Wish::Settle(settlement, written) => {
+                self.kept.push(Kept { settlement: *settlement, written: Some(written) });
+            }
+            Wish::Abandon(request_id) => self.keep_abandoned(request_id, LedgerOutcome::Cancelled),
+        }
+    }
+
+    /// One transaction. Whether it succeeded.
+    async fn write(&mut self, mut opens: Vec<Open>) -> bool {
+        let now = Instant::now();
+        // Nobody waits for these, and nothing of them was written.
+        opens.retain(|open| !open.reply.is_closed() && open.until > now);
+        let rows = self.kept.len().min(ROWS);
+        let settlements: Vec<Settlement> = self.kept[..rows].iter().map(|kept| kept.settlement.clone()).collect();
+        let (entries, waiting): (Vec<_>, Vec<_>) = opens.into_iter().map(|open| (open.entry, open.reply)).unzip();
+        if entries.is_empty() && settlements.is_empty() {
+            return true;
+        }
+        let written = self.batch.write(&entries, &settlements).await;
+        match &written {
+            Ok(_) => self.written(rows),
+            // One row that cannot be written must not keep all others from it.
+            Err(StoreError::Refused(_)) if rows > 0 && (rows > 1 || !entries.is_empty()) => {
+                return self.write_one_by_one(entries, waiting, rows).await;
+            }
+            Err(error) => {
+                let cause = monitoring::chain(error);
+                tracing::error!(cause, opens = entries.len(), settlements = rows, "the ledger cannot be written");
+            }
+        }
+        self.tell(&entries, waiting, &written);
+        written.is_ok()
+    }
+
+    /// The same, each row in a transaction of its own. A settlement that is refused where others are taken is given up:
+    /// it would be refused for ever.
+    async fn write_one_by_one(&mut self, entries: Vec<LedgerEntry>, waiting: Vec<Reply>, rows: usize) -> bool {
+        let (mut taken, mut refused, mut unwritten) = (false, Vec::new(), Vec::new());
+        for (entry, reply) in entries.into_iter().zip(waiting) {
+            let written = self.batch.write(std::slice::from_ref(&entry), &[]).await;
+            taken |= written.is_ok();
+            self.tell(std::slice::from_ref(&entry), vec![reply], &written);
+        }
+        for kept in self.kept.drain(..rows).collect::<Vec<_>>() {
+            match self.batch.write(&[], std::slice::from_ref(&kept.settlement)).await {
+                Ok(_) => {
+                    taken = true;
+                    self.done(kept);
+                }
+                Err(StoreError::Refused(cause)) => refused.push((kept, cause)),
+                Err(_) => unwritten.push(kept),
+            }
+        }
+        let all = unwritten.is_empty() && (taken || refused.is_empty());
+        for (kept, cause) in refused {
+            if taken {
+                let request_id = kept.settlement.request_id.to_string();
+                tracing::error!(request_id, cause = monitoring::chain(&*cause), "a settlement is refused, and lost");
+                self.settling.remove(usize::from(kept.written.is_some()));
+            } else {
+                unwritten.push(kept);
+            }
+        }
+        self.kept.append(&mut unwritten);
+        all
+    }
+
+    /// Answers those who wait for openings. Of what is written, or may be, and has nobody waiting, the task takes care.
+    fn tell(&mut self, entries: &[LedgerEntry], waiting: Vec<Reply>, written: &Result<Vec<Opened>, StoreError>) {
+        for (index, (entry, reply)) in entries.iter().zip(waiting).enumerate() {
+            let (told, abandoned) = match written {
+                Ok(opened) if opened.get(index) == Some(&Opened::New) => (Ok(()), None),
+                Ok(_) => (Err(NotOpened::Claimed), None),
+                // It may be there all the same.
+                Err(error @ StoreError::Unavailable(_)) => {
+                    (Err(NotOpened::Store(error.alike())), Some(LedgerOutcome::Failed))
+                }
+                Err(error) => (Err(NotOpened::Store(error.alike())), None),
+            };
+            let is_new = told.is_ok();
+            let is_heard = reply.send(told).is_ok();
+            if let Some(outcome) = abandoned.or((is_new && !is_heard).then_some(LedgerOutcome::Cancelled)) {
+                self.keep_abandoned(entry.request_id, outcome);
+            }
+        }
+    }
+
+    /// It is written.
+    fn done(&self, kept: Kept) {
+        if let Some(written) = kept.written {
+            self.settling.remove(1);
+            let _ = written.send(());
+        }
+    }
+
+    /// The first `rows` of what is kept are written.
+    fn written(&mut self, rows: usize) {
+        for kept in self.kept.drain(..rows).collect::<Vec<_>>() {
+            self.done(kept);
+        }
+    }
+
+    fn keep_abandoned(&mut self, request_id: RequestId, outcome: LedgerOutcome) {
+        self.kept.push(Kept { settlement: nothing_used(request_id, outcome), written: None });
+    }
+
+    /// After a failure: new openings end the pause, as their callers do not wait for long.
+    async fn rest(&mut self, opens: &mut Vec<Open>) {
+        let until = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                wish = self.wishes.recv() => match wish {
+                    Some(wish) => {
+                        self.take(wish, opens);
+                        if !opens.is_empty() {
+                            return;
+                        }
+                    }
+                    None => return sleep_until(until).await,
+                },
+            }
+        }
+    }
+}
+
+/// The settlement of a request that never began.
+fn nothing_used(request_id: RequestId, outcome: LedgerOutcome) -> Settlement {
+    Settlement {
+        request_id,
+        outcome,
+        provider: None,
+        model: None,
+        attempts: 0,
+        tokens: TokenCounts::default(),
+        cost_nano_usd: Some(0),
+        charged: Amounts::default(),
+        duration_us: 0,
+        first_content_us: None,
+        error_code: None,
+        turn: None,
+    }
+}
