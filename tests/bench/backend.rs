@@ -1,9 +1,11 @@
 //! The backend, against calling its upstream directly and against other gateways.
 //!
-//! Authentication and the edge's signature are off, as wrk cannot sign each request anew; logs and traces are on, the
-//! traces to a collector that takes all.
+//! The edge's signature is off, as wrk cannot sign each request anew; so are authentication, limits and the ledger, but
+//! where they are what is measured. Logs and traces are on, the traces to a collector that takes all.
 
+mod accounting;
 mod installed;
+mod large_ledger;
 mod latency;
 mod litellm;
 mod portkey;
@@ -32,13 +34,17 @@ pub(crate) struct Pace {
     round: Duration,
     /// How long the tokens of open streams are timed in a round.
     streaming: Duration,
+    /// Rows of the ledger that is asked.
+    ledger_rows: u32,
 }
 
 /// For figures.
-pub(crate) const FULL: Pace = Pace { rounds: 5, round: Duration::from_secs(4), streaming: Duration::from_secs(20) };
+pub(crate) const FULL: Pace =
+    Pace { rounds: 5, round: Duration::from_secs(4), streaming: Duration::from_secs(20), ledger_rows: 10_000_000 };
 
 /// To see that the measurement works.
-pub(crate) const QUICK: Pace = Pace { rounds: 1, round: Duration::from_secs(1), streaming: Duration::from_secs(3) };
+pub(crate) const QUICK: Pace =
+    Pace { rounds: 1, round: Duration::from_secs(1), streaming: Duration::from_secs(3), ledger_rows: 400_000 };
 
 /// Prints each table when it is known.
 pub(crate) async fn measure(origin: &Origin, pace: Pace) -> Result<()> {
@@ -57,14 +63,26 @@ pub(crate) async fn measure(origin: &Origin, pace: Pace) -> Result<()> {
     Ok(())
 }
 
-/// A fresh backend in front of the origin.
+/// What identity, limits and the ledger cost; likewise.
+pub(crate) async fn measure_accounting(origin: &Origin, pace: Pace) -> Result<()> {
+    println!("## Keys, limits and ledger\n\n{} interleaved rounds of {} s each.\n", pace.rounds, pace.round.as_secs());
+    let without = start(origin).await?;
+    println!("{}", accounting::measure(origin, &without, pace).await?);
+    without.kill().await;
+    println!("{}", large_ledger::measure(origin, pace).await?);
+    Ok(())
+}
+
+/// A fresh backend in front of the origin, which asks nobody who he is and keeps nothing.
 async fn start(origin: &Origin) -> Result<Backend> {
-    let options = BackendOptions {
-        env: [("GOBLIN_EDGE__SIGNATURE", "off"), ("GOBLIN_AUTH__MODE", "off")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
-        ..BackendOptions::default()
-    };
+    let env = [("GOBLIN_AUTH__MODE", "off"), ("GOBLIN_STORE__URL", "none")];
+    start_with(origin, env.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).await
+}
+
+/// A fresh backend in front of the origin, with these variables.
+async fn start_with(origin: &Origin, mut env: Vec<(String, String)>) -> Result<Backend> {
+    env.push(("GOBLIN_EDGE__SIGNATURE".to_owned(), "off".to_owned()));
+    let options = BackendOptions { env, ..BackendOptions::default() };
     let upstream = format!("http://{}/v1", origin.address);
     let collector = OtlpTarget { endpoint: format!("http://{}", origin.address), protocol: "http/protobuf" };
     start_backend(&signing_key::fresh("bench")?, Some(&upstream), Some(&collector), options).await

@@ -18,17 +18,20 @@ use goblin_tests::resources;
 /// Both ends of a thousand streams, and some for all else.
 const OPEN_FILES: u64 = 8_192;
 
-/// `goblin-bench [edge | backend] [--quick]`: all, or one part. Quick rounds of the backend show whether the
+/// `goblin-bench [edge | backend | accounting] [--quick]`: all, or one part. Quick rounds of the latter two show whether the
 /// measurement works; their figures say nothing.
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (mut parts, mut quick) = (vec!["edge", "backend"], false);
+    let (mut parts, mut quick) = (vec!["edge", "backend", "accounting"], false);
     for argument in env::args().skip(1) {
         match argument.as_str() {
             "edge" => parts = vec!["edge"],
             "backend" => parts = vec!["backend"],
+            "accounting" => parts = vec!["accounting"],
             "--quick" => quick = true,
-            other => bail!("`{other}` is no part of the benchmark: say `edge`, `backend`, or nothing for both"),
+            other => {
+                bail!("`{other}` is no part of the benchmark: say `edge`, `backend`, `accounting`, or nothing for all")
+            }
         }
     }
     wrk::ensure().await?;
@@ -37,10 +40,11 @@ async fn main() -> Result<()> {
     let origin = canned::Origin::start().await?;
     println!("{}", machine::describe().await?);
     for part in parts {
-        if part == "edge" {
-            edge::measure(&origin).await?;
-        } else {
-            backend::measure(&origin, if quick { backend::QUICK } else { backend::FULL }).await?;
+        let pace = if quick { backend::QUICK } else { backend::FULL };
+        match part {
+            "edge" => edge::measure(&origin).await?,
+            "backend" => backend::measure(&origin, pace).await?,
+            _ => backend::measure_accounting(&origin, pace).await?,
         }
     }
     Ok(())

@@ -11,9 +11,9 @@ use crate::{build_edge, progress};
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct BenchOptions {
-    /// One part only; without it, both.
+    /// One part only; without it, all.
     part: Option<Part>,
-    /// Short rounds of the backend's part, to see that the measurement works; the figures say nothing.
+    /// Short rounds of the backend's parts, to see that the measurement works; the figures say nothing.
     #[arg(long)]
     quick: bool,
 }
@@ -25,11 +25,13 @@ enum Part {
     Edge,
     /// The backend, against its upstream and other gateways.
     Backend,
+    /// The backend with keys, limits and ledger, against the same without them; and a ledger of ten million rows.
+    Accounting,
 }
 
 /// Prints the figures as Markdown on standard output.
 pub(crate) async fn run(options: BenchOptions) -> Result<ExitCode> {
-    if options.part != Some(Part::Backend) {
+    if matches!(options.part, None | Some(Part::Edge)) {
         build_edge::run().await?;
     }
     build_for_release().await?;
@@ -38,6 +40,7 @@ pub(crate) async fn run(options: BenchOptions) -> Result<ExitCode> {
     bench.args(options.part.map(|part| match part {
         Part::Edge => "edge",
         Part::Backend => "backend",
+        Part::Accounting => "accounting",
     }));
     bench.args(options.quick.then_some("--quick"));
     let status = bench.status().await.context("cargo cannot be run")?;
