@@ -108,16 +108,24 @@ pub(crate) async fn keep(lease: Weak<Lease>, database: Arc<Database>) {
     }
 }
 
+/// Renews the lease, and gives up soon enough for another try within its length: whoever waits for a server to come back
+/// looks less and less often, and would see it later than those who then judge.
+async fn renew_in_time(lease: &Lease, database: &Database) -> Result<(), StoreError> {
+    let renewing = database.bounded(async {
+        let mut connection = database.connection().await?;
+        lease.renew(&mut connection).await?;
+        connection.give_back();
+        Ok(())
+    });
+    match tokio::time::timeout(lease.length / 4, renewing).await {
+        Ok(renewed) => renewed,
+        Err(late) => Err(StoreError::Unavailable(late.into())),
+    }
+}
+
 /// One round; how many rows were interrupted.
 async fn look(lease: &Lease, database: &Database) -> Result<u64, StoreError> {
-    database
-        .bounded(async {
-            let mut connection = database.connection().await?;
-            lease.renew(&mut connection).await?;
-            connection.give_back();
-            Ok(())
-        })
-        .await?;
+    renew_in_time(lease, database).await?;
     let mut interrupted = 0;
     while lease.may_judge() {
         let rows: i64 = database

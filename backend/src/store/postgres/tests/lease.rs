@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Long enough for a busy machine to renew it in time, short enough to wait for.
-const LENGTH: Duration = Duration::from_secs(2);
+const LENGTH: Duration = Duration::from_secs(4);
 
 const OPEN: &str = "SELECT COUNT(*) FROM ledger WHERE outcome IS NULL";
 const INTERRUPTED: &str = "SELECT COUNT(*) FROM ledger WHERE outcome = 'interrupted'";
