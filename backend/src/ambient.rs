@@ -10,7 +10,7 @@ use goblin_shared::{
     request_id::RequestId,
 };
 
-use crate::ports::{Clock, Entropy, Ids, Random};
+use crate::ports::{Clock, Entropy, Ids, OpeningId, Random};
 
 /// The machine's clock.
 pub(crate) struct SystemClock;
@@ -40,6 +40,12 @@ impl Ids for RandomIds {
         // Without randomness no TLS connection works either: there is no way to go on.
         getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
         RequestId::new(self.clock.unix_millis(), &random)
+    }
+
+    fn opening_id(&self) -> OpeningId {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).unwrap_or_else(|error| panic!("no randomness from the system: {error}"));
+        OpeningId(random)
     }
 
     fn conversation_id(&self) -> String {
@@ -95,6 +101,7 @@ mod tests {
     fn ids_differ() {
         let ids = RandomIds::new(Arc::new(SystemClock));
         assert_ne!(ids.request_id(), ids.request_id());
+        assert_ne!(ids.opening_id(), ids.opening_id());
         assert_ne!(ids.conversation_id(), ids.conversation_id());
         assert!(goblin_shared::conversation::is_id(&ids.conversation_id()));
     }

@@ -20,7 +20,8 @@ pub(crate) use self::{
     conversations::{Conversation, Conversations, NewTurn, PageCursor, Turn},
     keys::{KeyRecord, Keys, SecretHash},
     ledger::{
-        Ledger, LedgerEntry, LedgerOutcome, NotOpened, Settlement, TokenCounts, UsageBy, UsageQuery, UsageRow, Written,
+        Ledger, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, TokenCounts, UsageBy, UsageQuery,
+        UsageRow, Written,
     },
     limits::{Amounts, Level, LimitSet, LimitState, Limits, NotReserved, Quota, Reservation, Subject},
     principal::{Owner, Principal, Scope, Scopes, UnknownScope},
@@ -42,6 +43,9 @@ pub(crate) trait Clock: Send + Sync {
 pub(crate) trait Ids: Send + Sync {
     /// A new id of a request.
     fn request_id(&self) -> RequestId;
+
+    /// A new id of a try to begin a request.
+    fn opening_id(&self) -> OpeningId;
 
     /// A new id of a conversation, in the form of [`goblin_shared::conversation::is_id`].
     fn conversation_id(&self) -> String;

@@ -151,12 +151,10 @@ async fn open_sqlite(path: &Path, settings: &Settings, purpose: Purpose) -> Resu
     prepare_sqlite(path, settings).await?;
     let database = Arc::new(sqlite::Database::new(path, settings.connections, settings.timeout));
     let ledger = match purpose {
-        Purpose::Serve => {
-            let serving = SqliteLedger::serving(database.clone()).await;
-            serving.map_err(|source| OpenFailed::Unusable { place: place(), source })?
-        }
+        Purpose::Serve => SqliteLedger::serving(database.clone()).await,
         Purpose::Command => SqliteLedger::reading(database.clone()),
     };
+    let ledger = ledger.map_err(|source| OpenFailed::Unusable { place: place(), source })?;
     Ok(Stores {
         ledger: Arc::new(ledger),
         keys: Arc::new(SqliteKeys::new(database.clone())),

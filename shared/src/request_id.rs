@@ -15,6 +15,12 @@ impl RequestId {
         Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, random).into_uuid())
     }
 
+    /// Its 16 bytes, in the order of the text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// What is random for this request and the same at every hop: the id's last 64 bits, 62 of them random.
     #[must_use]
     pub fn seed(&self) -> u64 {

@@ -22,6 +22,8 @@ CREATE TABLE keys (
 -- A row for each request, from before it may cost anything. Never what was said in it.
 CREATE TABLE ledger (
     request_id BLOB NOT NULL PRIMARY KEY CHECK (length(request_id) = 16),
+    -- The try that opened it: only that one settles it.
+    opening BLOB NOT NULL CHECK (length(opening) = 16),
     started_ms INTEGER NOT NULL,
     api TEXT NOT NULL,
     stream INTEGER NOT NULL,

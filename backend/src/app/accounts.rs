@@ -7,10 +7,11 @@ use secrecy::ExposeSecret as _;
 
 use super::AppError;
 use crate::{
+    ambient::RandomIds,
     chat::{Accounts, Books, LimitPolicy},
     config::{Config, CountIn},
     monitoring::metrics::Metrics,
-    ports::{Amounts, Clock, LimitSet, Limits, Reservation, Subject},
+    ports::{Amounts, Clock, LimitSet, Limits, OpeningId, Reservation, Subject},
     store::{PostgresLimits, ProcessLimits, RedisLimits, Stores},
 };
 
@@ -39,6 +40,7 @@ pub(super) fn accounts(
         policy,
         catalogue: config.catalogue.clone(),
         clock: clock.clone(),
+        ids: Arc::new(RandomIds::new(clock.clone())),
         counts: Arc::new(metrics.clone()),
     }))
 }
@@ -67,6 +69,7 @@ async fn begin(limits: Arc<dyn Limits>) {
     let everything = LimitSet { requests_per_minute: Some(u64::MAX), ..LimitSet::default() };
     let nothing = Reservation {
         request_id: RequestId::new(0, &[0; 10]),
+        opening: OpeningId([0; 16]),
         at_ms: 0,
         claims: vec![(Subject::Key(String::new()), everything)],
         amounts: Amounts::default(),

@@ -224,6 +224,7 @@ impl Opened {
             tallied.target.as_ref().map(|target| (target.provider.clone(), target.model.clone())).unzip();
         Settlement {
             request_id: reservation.request_id,
+            opening: reservation.opening,
             // Said by who settles.
             outcome: LedgerOutcome::Cancelled,
             error_code: None,

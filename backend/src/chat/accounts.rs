@@ -18,8 +18,8 @@ use super::{
 use crate::{
     monitoring::metrics::Metrics,
     ports::{
-        Amounts, Clock, Ledger, LedgerEntry, LimitState, Limits, NotOpened, NotReserved, Principal, Reservation,
-        StoreError, day,
+        Amounts, Clock, Ids, Ledger, LedgerEntry, LimitState, Limits, NotOpened, NotReserved, OpeningId, Principal,
+        Reservation, StoreError, day,
     },
 };
 
@@ -53,6 +53,8 @@ pub(crate) struct Books {
     pub(crate) catalogue: Catalogue,
     /// Tells when a request began.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Gives out ids of openings.
+    pub(crate) ids: Arc<dyn Ids>,
     /// Counts what operators should know of.
     pub(crate) counts: Arc<dyn Counts>,
 }
@@ -158,7 +160,8 @@ impl Accounts {
             // As far as it is known: what is not will be told by the settlement.
             Err(_) => books.most_known(&bill, day::of_millis(at_ms)),
         };
-        let reservation = Reservation { request_id: bill.request_id, at_ms, claims, amounts };
+        let opening = books.ids.opening_id();
+        let reservation = Reservation { request_id: bill.request_id, opening, at_ms, claims, amounts };
         // From here on, giving up puts back what was reserved.
         let mut reserved = Reserved::new(books.clone(), reservation);
         let limits = reserved.reserve().await.map_err(|error| match error {
@@ -166,7 +169,7 @@ impl Accounts {
             NotReserved::Store(error) => NotAccounted::Store(error),
         })?;
         if let Some(ledger) = &books.ledger {
-            ledger.open(entry(&bill, at_ms, amounts)).await.map_err(|error| match error {
+            ledger.open(entry(&bill, opening, at_ms, amounts)).await.map_err(|error| match error {
                 NotOpened::Claimed => NotAccounted::Claimed,
                 NotOpened::Store(error) => NotAccounted::Store(error),
             })?;
@@ -207,10 +210,11 @@ impl Books {
     }
 }
 
-fn entry(bill: &Bill<'_>, started_ms: u64, reserved: Amounts) -> LedgerEntry {
+fn entry(bill: &Bill<'_>, opening: OpeningId, started_ms: u64, reserved: Amounts) -> LedgerEntry {
     let asked = bill.model_asked;
     LedgerEntry {
         request_id: bill.request_id,
+        opening,
         started_ms,
         api: bill.api,
         stream: bill.stream,

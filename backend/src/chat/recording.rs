@@ -9,12 +9,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use goblin_shared::catalogue::{Catalogue, Target};
+use goblin_shared::{
+    catalogue::{Catalogue, Target},
+    request_id::RequestId,
+};
 
 use super::{Accounts, Books, LimitPolicy, accounts::Counts};
 use crate::ports::{
-    Amounts, Clock, Ledger, LedgerEntry, Level, LimitSet, LimitState, Limits, NotOpened, NotReserved, Quota,
-    Reservation, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
+    Amounts, Clock, Ids, Ledger, LedgerEntry, Level, LimitSet, LimitState, Limits, NotOpened, NotReserved, OpeningId,
+    Quota, Reservation, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
 };
 
 /// 2026-11-25T02:36:10Z.
@@ -98,6 +101,20 @@ impl Recorder {
     }
 }
 
+impl Ids for Recorder {
+    fn request_id(&self) -> RequestId {
+        RequestId::new(self.unix_millis(), &[0; 10])
+    }
+
+    fn opening_id(&self) -> OpeningId {
+        OpeningId([0; 16])
+    }
+
+    fn conversation_id(&self) -> String {
+        panic!("accounts make no conversations")
+    }
+}
+
 #[async_trait]
 impl Ledger for Recorder {
     async fn open(&self, entry: LedgerEntry) -> Result<(), NotOpened> {
@@ -171,6 +188,7 @@ pub(crate) fn accounts(recorder: &Arc<Recorder>, catalogue: Catalogue, nano_usd_
         policy: LimitPolicy { user, ..LimitPolicy::default() },
         catalogue,
         clock: recorder.clone(),
+        ids: recorder.clone(),
         counts: recorder.clone(),
     })
 }

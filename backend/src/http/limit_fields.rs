@@ -16,14 +16,20 @@ const DAY_MS: u64 = 86_400_000;
 /// Both fields. Money is told in millionths of a dollar, rounded to the caller's disadvantage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LimitFields {
-    limit: String,
-    policy: String,
+    limit: Option<HeaderValue>,
+    policy: Option<HeaderValue>,
 }
+
+/// About as long as a limit is in a field, in bytes.
+const LIMIT_BYTES: usize = 64;
 
 impl LimitFields {
     /// How limits stand at a time, in milliseconds since 1970.
     pub(super) fn new(states: &[LimitState], at_ms: u64) -> Self {
-        let mut fields = Self::default();
+        if states.is_empty() {
+            return Self::default();
+        }
+        let [mut limits, mut policies] = [(); 2].map(|()| String::with_capacity(states.len() * LIMIT_BYTES));
         for LimitState { level, quota, limit, used, resets_ms } in states {
             let name = match quota {
                 Quota::Requests => "requests",
@@ -31,8 +37,7 @@ impl LimitFields {
                 Quota::DailySpend => "usd-per-day",
                 Quota::MonthlySpend => "usd-per-month",
             };
-            let separator = if fields.limit.is_empty() { "" } else { ", " };
-            let name = format!("{separator}\"{}-{name}\"", level.as_str());
+            let (separator, level) = (if limits.is_empty() { "" } else { ", " }, level.as_str());
             let unit = if quota.is_spend() { 1_000 } else { 1 };
             let remaining = (limit.saturating_sub(*used) / unit).min(LARGEST);
             let (all, window) = ((limit / unit).min(LARGEST), window_seconds(*quota, *resets_ms));
@@ -43,17 +48,17 @@ impl LimitFields {
                 Quota::DailySpend | Quota::MonthlySpend => ";qu=\"micro-usd\"",
             };
             // Writing to a text cannot fail.
-            let _ = write!(fields.limit, "{name};r={remaining};t={resets}");
-            let _ = write!(fields.policy, "{name};q={all}{counted};w={window}");
+            let _ = write!(limits, "{separator}\"{level}-{name}\";r={remaining};t={resets}");
+            let _ = write!(policies, "{separator}\"{level}-{name}\";q={all}{counted};w={window}");
         }
-        fields
+        Self { limit: HeaderValue::try_from(limits).ok(), policy: HeaderValue::try_from(policies).ok() }
     }
 
     /// Adds them, where there are any.
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
         for (name, value) in [(RATE_LIMIT, &self.limit), (RATE_LIMIT_POLICY, &self.policy)] {
-            if let Some(value) = HeaderValue::try_from(value).ok().filter(|value| !value.is_empty()) {
-                headers.append(name, value);
+            if let Some(value) = value {
+                headers.append(name, value.clone());
             }
         }
     }
@@ -126,10 +131,10 @@ mod tests {
         let LimitFields { limit, policy } = LimitFields::new(&[requests(), tokens, month()], NOW);
         let expected =
             "\"key-requests\";r=0;t=50, \"user-tokens\";r=0;t=50, \"tenant-usd-per-month\";r=12498999;t=509030";
-        assert_eq!(limit, expected);
+        assert_eq!(limit.unwrap(), expected);
         let expected = "\"key-requests\";q=60;w=60, \"user-tokens\";q=900;qu=\"tokens\";w=60, \
              \"tenant-usd-per-month\";q=12500000;qu=\"micro-usd\";w=2592000";
-        assert_eq!(policy, expected);
+        assert_eq!(policy.unwrap(), expected);
         let mut headers = HeaderMap::new();
         LimitFields::new(&[], NOW).add_to(&mut headers);
         assert!(headers.is_empty());

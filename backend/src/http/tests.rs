@@ -8,6 +8,7 @@ mod answers;
 mod conversations;
 mod health;
 mod messages;
+mod model;
 mod pressure;
 mod spans;
 mod streaming;

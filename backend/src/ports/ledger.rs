@@ -6,11 +6,18 @@ use tokio::sync::oneshot;
 
 use super::{Amounts, NewTurn, Owner, StoreError, Subject};
 
+/// The id of one try to begin a request: drawn anew by who begins it. Request ids come from outside, and come twice when an
+/// edge tries again: what one try reserved and wrote is never settled by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct OpeningId(pub(crate) [u8; 16]);
+
 /// A request that may cost something from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerEntry {
     /// Its id; claimed once.
     pub(crate) request_id: RequestId,
+    /// By which try; only that one may settle it.
+    pub(crate) opening: OpeningId,
     /// When it began, in milliseconds since 1970: its day is the day of its price, its windows are those of its limits.
     pub(crate) started_ms: u64,
     /// What was called.
@@ -76,6 +83,8 @@ pub(crate) struct TokenCounts {
 pub(crate) struct Settlement {
     /// Which.
     pub(crate) request_id: RequestId,
+    /// The try that opened it; a row that another one opened is left alone.
+    pub(crate) opening: OpeningId,
     /// How it ended.
     pub(crate) outcome: LedgerOutcome,
     /// Who was called last, as the catalogue names it; `None`: nobody was called.

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use goblin_shared::request_id::RequestId;
 
-use super::StoreError;
+use super::{OpeningId, StoreError};
 
 /// What is counted, over which window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,6 +147,8 @@ impl Amounts {
 pub(crate) struct Reservation {
     /// For whom it is; of each request there is one.
     pub(crate) request_id: RequestId,
+    /// By which try.
+    pub(crate) opening: OpeningId,
     /// When the request began, in milliseconds since 1970: says which windows it falls into.
     pub(crate) at_ms: u64,
     /// Who has limits, and which. Those without any are not named.

@@ -10,11 +10,11 @@ mod keys;
 mod ledger;
 mod lock;
 mod migrations;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod usage;
 mod values;
-mod written_rows;
 
 pub(crate) use self::{
     conversations::SqliteConversations,

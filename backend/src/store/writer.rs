@@ -5,10 +5,12 @@
 //! are never more than requests in flight, as no new ones are opened meanwhile.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -21,7 +23,7 @@ use tokio::{
 
 use crate::{
     monitoring,
-    ports::{Amounts, LedgerEntry, LedgerOutcome, NotOpened, Settlement, StoreError, TokenCounts, Written},
+    ports::{Amounts, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, StoreError, TokenCounts, Written},
 };
 
 #[cfg(test)]
@@ -53,6 +55,9 @@ pub(crate) trait Batch: Send {
     async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError>;
 }
 
+/// A row, and the try that opened it.
+type Row = (RequestId, OpeningId);
+
 /// To who waits for an opening.
 type Reply = oneshot::Sender<Result<(), NotOpened>>;
 
@@ -66,7 +71,7 @@ enum Wish {
     Open(Box<Open>),
     Settle(Box<Settlement>, oneshot::Sender<()>),
     /// It is open, and nobody will settle it.
-    Abandon(RequestId),
+    Abandon(Row),
 }
 
 /// The way to the task that writes. The task ends when all copies are dropped and everything is written.
@@ -81,7 +86,7 @@ pub(crate) struct Writer {
 /// writes takes it for heard: then it is given back here.
 struct Waiting<'a> {
     replied: oneshot::Receiver<Result<(), NotOpened>>,
-    request_id: RequestId,
+    row: Row,
     wishes: &'a mpsc::UnboundedSender<Wish>,
 }
 
@@ -91,7 +96,7 @@ impl Drop for Waiting<'_> {
         self.replied.close();
         if let Ok(Ok(())) = self.replied.try_recv() {
             // Fails only when the program ends, and then it is interrupted.
-            let _ = self.wishes.send(Wish::Abandon(self.request_id));
+            let _ = self.wishes.send(Wish::Abandon(self.row));
         }
     }
 }
@@ -118,12 +123,25 @@ impl Settling {
 impl Writer {
     /// Starts the task, on the current runtime. `timeout` bounds an opening.
     pub(crate) fn start(batch: impl Batch + 'static, timeout: Duration) -> Self {
+        let (writer, task) = Self::with(batch, timeout);
+        tokio::spawn(task.run());
+        writer
+    }
+
+    /// Starts it on a thread of its own, for a batch that holds its thread up. An error: there is no thread for it.
+    pub(crate) fn start_on_thread(batch: impl Batch + 'static, timeout: Duration) -> io::Result<Self> {
+        let (writer, task) = Self::with(batch, timeout);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        thread::Builder::new().name("ledger".to_owned()).spawn(move || runtime.block_on(task.run()))?;
+        Ok(writer)
+    }
+
+    fn with<B: Batch + 'static>(batch: B, timeout: Duration) -> (Self, Task<B>) {
         // Not bounded here: openings are by the requests that may be in flight, and each has one settlement.
         let (wishes, received) = mpsc::unbounded_channel();
         let settling = Arc::new(Settling::default());
         let task = Task { batch, wishes: received, settling: settling.clone(), kept: Vec::new(), pause: PAUSES.0 };
-        tokio::spawn(task.run());
-        Self { wishes, settling, timeout }
+        (Self { wishes, settling, timeout }, task)
     }
 
     /// See [`crate::ports::Ledger::open`].
@@ -131,7 +149,7 @@ impl Writer {
         let (reply, replied) = oneshot::channel();
         let until = Instant::now() + self.timeout;
         let gone = || NotOpened::Store(StoreError::Unavailable("the task that writes is gone".into()));
-        let mut waiting = Waiting { replied, request_id: entry.request_id, wishes: &self.wishes };
+        let mut waiting = Waiting { replied, row: (entry.request_id, entry.opening), wishes: &self.wishes };
         self.wishes.send(Wish::Open(Box::new(Open { entry, reply, until }))).map_err(|_| gone())?;
         match timeout_at(until, &mut waiting.replied).await {
             Ok(Ok(opened)) => opened,
@@ -240,7 +258,7 @@ impl<B: Batch> Task<B> {
             Wish::Settle(settlement, written) => {
                 self.kept.push(Kept { settlement: *settlement, written: Some(written) });
             }
-            Wish::Abandon(request_id) => self.keep_abandoned(request_id, LedgerOutcome::Cancelled),
+            Wish::Abandon(row) => self.keep_abandoned(row, LedgerOutcome::Cancelled),
         }
     }
 
@@ -319,7 +337,7 @@ impl<B: Batch> Task<B> {
             let is_new = told.is_ok();
             let is_heard = reply.send(told).is_ok();
             if let Some(outcome) = abandoned.or((is_new && !is_heard).then_some(LedgerOutcome::Cancelled)) {
-                self.keep_abandoned(entry.request_id, outcome);
+                self.keep_abandoned((entry.request_id, entry.opening), outcome);
             }
         }
     }
@@ -339,8 +357,8 @@ impl<B: Batch> Task<B> {
         }
     }
 
-    fn keep_abandoned(&mut self, request_id: RequestId, outcome: LedgerOutcome) {
-        self.kept.push(Kept { settlement: nothing_used(request_id, outcome), written: None });
+    fn keep_abandoned(&mut self, (request_id, opening): Row, outcome: LedgerOutcome) {
+        self.kept.push(Kept { settlement: nothing_used(request_id, opening, outcome), written: None });
     }
 
     /// After a failure: new openings end the pause, as their callers do not wait for long.
@@ -365,9 +383,10 @@ impl<B: Batch> Task<B> {
 }
 
 /// The settlement of a request that never began.
-fn nothing_used(request_id: RequestId, outcome: LedgerOutcome) -> Settlement {
+fn nothing_used(request_id: RequestId, opening: OpeningId, outcome: LedgerOutcome) -> Settlement {
     Settlement {
         request_id,
+        opening,
         outcome,
         provider: None,
         model: None,

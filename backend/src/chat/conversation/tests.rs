@@ -14,7 +14,7 @@ use goblin_shared::{api::Api, chat_request, request_id::RequestId};
 use serde_json::Value;
 
 use super::{Asked, Completed, Continued, ConversationFailure, ConversationService, expire_old, memory::InMemory};
-use crate::ports::{Clock, Ids, Owner, Principal};
+use crate::ports::{Clock, Ids, OpeningId, Owner, Principal};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -30,6 +30,10 @@ impl Clock for ByHand {
 impl Ids for ByHand {
     fn request_id(&self) -> RequestId {
         RequestId::new(self.unix_millis(), &[0; 10])
+    }
+
+    fn opening_id(&self) -> OpeningId {
+        OpeningId([0; 16])
     }
 
     fn conversation_id(&self) -> String {

@@ -92,7 +92,10 @@ mod tests {
     use goblin_shared::request_id::RequestId;
 
     use super::*;
-    use crate::ports::{LimitSet, Owner};
+    use crate::{
+        ports::{LimitSet, Owner},
+        store::tests::bench::OPENING,
+    };
 
     fn reservation() -> Reservation {
         let user = Subject::User(Owner { tenant: "a".to_owned(), user: "b:c".to_owned() });
@@ -100,6 +103,7 @@ mod tests {
         let requests = LimitSet { requests_per_minute: Some(3), ..LimitSet::default() };
         Reservation {
             request_id: RequestId::new(1, &[1; 10]),
+            opening: OPENING,
             at_ms: 30_000,
             claims: vec![(Subject::Key("K".to_owned()), requests), (user, spend)],
             amounts: Amounts { requests: 1, tokens: 5, nano_usd: 7 },

@@ -1,7 +1,7 @@
 //! Connections to a SQLite file.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -21,6 +21,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 pub(crate) struct Database {
     pool: SqlitePool,
     options: SqliteConnectOptions,
+    path: PathBuf,
+    most_pages: Option<u32>,
     timeout: Duration,
 }
 
@@ -28,12 +30,12 @@ impl Database {
     /// The file at `path`, which is made when there is none; keeps up to `connections` open, besides the one that writes the
     /// ledger. Nobody waits longer than `timeout` for another who writes.
     pub(crate) fn new(path: &Path, connections: u32, timeout: Duration) -> Self {
-        Self::with(path, connections, timeout, SqliteConnectOptions::new())
+        Self::with(path, connections, timeout, None)
     }
 
-    /// The same, with some options already set.
-    pub(super) fn with(path: &Path, connections: u32, timeout: Duration, options: SqliteConnectOptions) -> Self {
-        let options = options
+    /// The same, of a file that grows to no more than so many pages.
+    pub(super) fn with(path: &Path, connections: u32, timeout: Duration, most_pages: Option<u32>) -> Self {
+        let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             // Readers and the writer do not hold each other up, and a commit is one write to the end of a file.
@@ -45,11 +47,14 @@ impl Database {
             .pragma("secure_delete", "ON")
             .busy_timeout(timeout)
             .disable_statement_logging();
+        if let Some(pages) = most_pages {
+            options = options.pragma("max_page_count", pages.to_string());
+        }
         let pool = SqlitePoolOptions::new()
             .max_connections(connections.max(1))
             .acquire_timeout(timeout)
             .connect_lazy_with(options.clone());
-        Self { pool, options, timeout }
+        Self { pool, options, path: path.to_owned(), most_pages, timeout }
     }
 
     /// Does `work`, and gives it up when it takes too long: twice the time for which locks are waited for, since the
@@ -95,6 +100,24 @@ impl Database {
     /// A connection besides the pool's.
     pub(super) async fn own_connection(&self) -> Result<SqliteConnection, Error> {
         self.options.connect().await
+    }
+
+    /// The connection that writes the ledger, set up like all others. Whoever uses it holds his thread up.
+    pub(super) fn writing_connection(&self) -> rusqlite::Result<rusqlite::Connection> {
+        use rusqlite::OpenFlags;
+        // Not `SQLITE_OPEN_URI`: the path is one, whatever it looks like.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags)?;
+        for (name, value) in [("journal_mode", "WAL"), ("synchronous", "NORMAL"), ("foreign_keys", "ON")] {
+            connection.pragma_update(None, name, value)?;
+        }
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        // By who writes, when it holds nobody up.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        if let Some(pages) = self.most_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        Ok(connection)
     }
 
     /// The longest that anybody waits for a lock.

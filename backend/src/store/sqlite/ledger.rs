@@ -7,44 +7,51 @@ use async_trait::async_trait;
 use super::{batch::SqliteBatch, charged::charged, database::Database, usage::usage};
 use crate::{
     ports::{Ledger, LedgerEntry, NotOpened, Quota, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written},
-    store::writer::Writer,
+    store::writer::{Opened, Writer},
 };
 
 /// Requests, in the tables `ledger` and `usage_daily`.
 pub(crate) struct SqliteLedger {
     database: Arc<Database>,
+    batch: SqliteBatch,
     writer: Writer,
 }
 
 impl SqliteLedger {
     /// For who serves the file alone: what is open in it belongs to a program that died, and is interrupted.
     pub(crate) async fn serving(database: Arc<Database>) -> Result<Self, StoreError> {
-        let mut batch = SqliteBatch::new(database.clone());
-        let rows = batch.interrupt_all().await?;
+        let batch = SqliteBatch::new(database.clone());
+        let interrupting = tokio::task::spawn_blocking(move || batch.interrupt_all().map(|rows| (batch, rows)));
+        let (batch, rows) = interrupting.await.map_err(|error| StoreError::Unavailable(error.into()))??;
         // What the last run deleted may be in its log still.
         database.forget().await;
         if rows > 0 {
             tracing::warn!(rows, "requests that the last run did not bring to an end are interrupted");
         }
-        Ok(Self::over(database, batch))
+        Self::over(database, batch)
     }
 
     /// For commands that only read it, beside who serves it.
-    pub(crate) fn reading(database: Arc<Database>) -> Self {
+    pub(crate) fn reading(database: Arc<Database>) -> Result<Self, StoreError> {
         let batch = SqliteBatch::new(database.clone());
         Self::over(database, batch)
     }
 
-    fn over(database: Arc<Database>, batch: SqliteBatch) -> Self {
-        let writer = Writer::start(batch, database.timeout());
-        Self { database, writer }
+    fn over(database: Arc<Database>, batch: SqliteBatch) -> Result<Self, StoreError> {
+        let writer = Writer::start_on_thread(batch.clone(), database.timeout());
+        let writer = writer.map_err(|error| StoreError::Unavailable(error.into()))?;
+        Ok(Self { database, batch, writer })
     }
 }
 
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn open(&self, entry: LedgerEntry) -> Result<(), NotOpened> {
-        self.writer.open(entry).await
+        match self.batch.open_at_once(&entry) {
+            Some(Opened::New) => Ok(()),
+            Some(Opened::Claimed) => Err(NotOpened::Claimed),
+            None => self.writer.open(entry).await,
+        }
     }
 
     fn settle(&self, settlement: Settlement) -> Written {

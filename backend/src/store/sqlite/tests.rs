@@ -14,6 +14,7 @@ use crate::{
         Amounts, Conversation, Ledger as _, LedgerEntry, LedgerOutcome, NotOpened, Owner, Quota, Settlement,
         StoreError, Subject, TokenCounts, UsageBy, UsageQuery,
     },
+    store::tests::bench::OPENING,
     store::{OpenFailed, Place, Purpose, Settings, Stores, open, tests::Kept},
 };
 
@@ -35,6 +36,7 @@ async fn serve(folder: &tempfile::TempDir) -> Stores {
 fn entry(number: u8) -> LedgerEntry {
     LedgerEntry {
         request_id: RequestId::new(NOW, &[number; 10]),
+        opening: OPENING,
         started_ms: NOW,
         api: Api::ChatCompletions,
         stream: false,
@@ -50,6 +52,7 @@ fn entry(number: u8) -> LedgerEntry {
 fn settlement(number: u8) -> Settlement {
     Settlement {
         request_id: RequestId::new(NOW, &[number; 10]),
+        opening: OPENING,
         outcome: LedgerOutcome::Completed,
         provider: Some("p".to_owned()),
         model: Some("m".to_owned()),
@@ -123,10 +126,8 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     drop(serve(&folder).await);
     let path = folder.path().join("goblin.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new();
     // As if the disk had room for a few pages more than the empty schema.
-    let database =
-        Arc::new(Database::with(&path, 2, Duration::from_millis(500), options.pragma("max_page_count", "40")));
+    let database = Arc::new(Database::with(&path, 2, Duration::from_millis(500), Some(40)));
     let ledger = super::SqliteLedger::serving(database).await.unwrap();
     let mut opened = 0;
     let full = loop {
@@ -286,6 +287,7 @@ async fn sums_of_days_are_those_of_the_rows() {
         let provider = (draw(4) > 0).then(|| "p".to_owned());
         let settled = Settlement {
             request_id,
+            opening: OPENING,
             outcome: [LedgerOutcome::Completed, LedgerOutcome::Failed, LedgerOutcome::Cancelled]
                 [usize::try_from(draw(3)).unwrap()],
             model: provider.clone(),

@@ -35,11 +35,6 @@ pub(super) fn small(column: i64) -> Result<u32, Error> {
     u32::try_from(column).map_err(|error| Error::Decode(error.into()))
 }
 
-/// An id as 32 hexadecimal digits, for `unhex` in SQL.
-pub(super) fn hex(id: &RequestId) -> String {
-    id.to_string().replace('-', "")
-}
-
 /// An id of a `BLOB`.
 pub(super) fn request_id(column: &[u8]) -> Result<RequestId, Error> {
     let uuid = Uuid::from_slice(column).map_err(|error| Error::Decode(error.into()))?;
@@ -61,12 +56,8 @@ mod tests {
         }
         assert!(small(1 << 32).is_err());
         let id = RequestId::new(1_700_000_000_000, &[9; 10]);
-        let bytes: Vec<u8> = hex(&id)
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect();
-        assert_eq!(request_id(&bytes).unwrap(), id);
+        let bytes = id.as_bytes();
+        assert_eq!(request_id(bytes).unwrap(), id);
         assert!(request_id(&bytes[1..]).is_err());
     }
 }

@@ -12,8 +12,8 @@ use std::{
 use goblin_shared::{api::Api, request_id::RequestId};
 
 use crate::ports::{
-    Amounts, Conversations, Keys, Ledger, LedgerEntry, LedgerOutcome, Owner, Settlement, TokenCounts, UsageBy,
-    UsageQuery, UsageRow,
+    Amounts, Conversations, Keys, Ledger, LedgerEntry, LedgerOutcome, OpeningId, Owner, Settlement, TokenCounts,
+    UsageBy, UsageQuery, UsageRow,
 };
 
 /// A Tuesday in 2023, at the beginning of a minute.
@@ -21,6 +21,9 @@ pub(crate) const NOW: u64 = 1_700_000_040_000;
 
 /// Its day.
 pub(crate) const TODAY: u32 = 19_675;
+
+/// The try that opens every request of these tests which has but one.
+pub(crate) const OPENING: OpeningId = OpeningId([7; 16]);
 
 /// Far beyond what anything takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,6 +61,7 @@ pub(crate) fn entry() -> LedgerEntry {
     random[2..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     LedgerEntry {
         request_id: RequestId::new(NOW, &random),
+        opening: OPENING,
         started_ms: NOW,
         api: Api::ChatCompletions,
         stream: true,
@@ -74,6 +78,7 @@ pub(crate) fn entry() -> LedgerEntry {
 pub(crate) fn settlement(request_id: RequestId) -> Settlement {
     Settlement {
         request_id,
+        opening: OPENING,
         outcome: LedgerOutcome::Completed,
         provider: Some("demo".to_owned()),
         model: Some("echo".to_owned()),

@@ -8,7 +8,7 @@ use std::{
 use goblin_shared::api::Api;
 
 use super::*;
-use crate::ports::Owner;
+use crate::{ports::Owner, store::tests::bench::OPENING};
 
 /// What a transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,7 @@ fn id(number: u8) -> RequestId {
 fn entry(number: u8) -> LedgerEntry {
     LedgerEntry {
         request_id: id(number),
+        opening: OPENING,
         started_ms: 0,
         api: Api::ChatCompletions,
         stream: false,
@@ -116,7 +117,7 @@ fn entry(number: u8) -> LedgerEntry {
 }
 
 fn completed(number: u8) -> Settlement {
-    nothing_used(id(number), LedgerOutcome::Completed)
+    nothing_used(id(number), OPENING, LedgerOutcome::Completed)
 }
 
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ use std::{
 use goblin_shared::request_id::RequestId;
 
 use crate::ports::{Amounts, LimitSet, LimitState, Limits, NotReserved, Owner, Quota, Reservation, Subject};
+use crate::store::tests::bench::OPENING;
 
 /// A Tuesday in 2023, at the beginning of a minute, in the midst of a month.
 pub(super) const NOW: u64 = 1_700_000_040_000;
@@ -59,7 +60,13 @@ pub(super) fn amounts(tokens: u64) -> Amounts {
 }
 
 pub(super) fn reservation(claims: &[(Subject, LimitSet)], tokens: u64) -> Reservation {
-    Reservation { request_id: request(), at_ms: NOW, claims: claims.to_vec(), amounts: amounts(tokens) }
+    Reservation {
+        request_id: request(),
+        opening: OPENING,
+        at_ms: NOW,
+        claims: claims.to_vec(),
+        amounts: amounts(tokens),
+    }
 }
 
 /// The one limit that refused it.
@@ -87,8 +94,13 @@ impl Bench {
         let claims: Vec<_> = claims.iter().map(|(subject, limits)| (subject.clone(), raised(limits))).collect();
         let mut seen = Vec::new();
         for limits in &self.limits {
-            let nothing =
-                Reservation { request_id: request(), at_ms, claims: claims.clone(), amounts: Amounts::default() };
+            let nothing = Reservation {
+                request_id: request(),
+                opening: OPENING,
+                at_ms,
+                claims: claims.clone(),
+                amounts: Amounts::default(),
+            };
             let states = limits.reserve(&nothing).await.unwrap();
             limits.settle(&nothing, Amounts::default());
             seen.push(states.iter().map(|state| state.used).collect::<Vec<_>>());

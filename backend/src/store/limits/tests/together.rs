@@ -17,6 +17,7 @@ use crate::{
         Amounts, Ledger, LedgerEntry, LedgerOutcome, Limits, NotReserved, Owner, Quota, Reservation, Settlement,
         StoreError, TokenCounts,
     },
+    store::tests::bench::OPENING,
     store::{limits::RedisLimits, postgres::PostgresStores},
 };
 
@@ -45,6 +46,7 @@ impl Instance {
 fn entry(reservation: &Reservation) -> LedgerEntry {
     LedgerEntry {
         request_id: reservation.request_id,
+        opening: OPENING,
         started_ms: reservation.at_ms,
         api: Api::ChatCompletions,
         stream: false,
@@ -60,6 +62,7 @@ fn entry(reservation: &Reservation) -> LedgerEntry {
 fn settlement(reservation: &Reservation, charged: Amounts) -> Settlement {
     Settlement {
         request_id: reservation.request_id,
+        opening: OPENING,
         outcome: LedgerOutcome::Completed,
         provider: None,
         model: None,
