@@ -29,6 +29,8 @@ CREATE TABLE keys (
 -- A row for each request, from before it may cost anything. Never what was said in it.
 CREATE TABLE ledger (
     request_id uuid PRIMARY KEY,
+    -- The try that opened it: only that one settles it.
+    opening uuid NOT NULL,
     instance uuid NOT NULL,
     started_ms bigint NOT NULL,
     api text NOT NULL,
@@ -140,7 +142,7 @@ CREATE INDEX limit_counters_forget ON limit_counters (forget_at);
 
 -- What is reserved, and what was settled a while ago: each is done once, and not after the other.
 CREATE TABLE limit_reservations (
-    request_id uuid PRIMARY KEY,
+    opening uuid PRIMARY KEY,
     settled boolean NOT NULL,
     forget_at timestamptz NOT NULL
 );

@@ -4,7 +4,7 @@
 -- Takes every amount, or none. The verdict is 'reserved' (with what each counter has now), 'over' (with what each has),
 -- 'released' (it was settled before it came), or 'unseeded' (a counter is not there and no seed was given for it).
 CREATE FUNCTION limits_reserve(
-    request uuid, subjects text[], quotas text[], windows bigint[], amounts bigint[], limits bigint[], seeds bigint[],
+    reservation uuid, subjects text[], quotas text[], windows bigint[], amounts bigint[], limits bigint[], seeds bigint[],
     forget_ms bigint[], forget_reservation_ms bigint, OUT verdict text, OUT used bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -15,10 +15,10 @@ DECLARE
 BEGIN
     used := array_fill(NULL::bigint, ARRAY[cardinality(subjects)]);
     INSERT INTO limit_reservations
-        VALUES (request, false, clock_timestamp() + forget_reservation_ms * interval '1 millisecond')
+        VALUES (reservation, false, clock_timestamp() + forget_reservation_ms * interval '1 millisecond')
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-        SELECT settled INTO was_settled FROM limit_reservations WHERE request_id = request FOR UPDATE;
+        SELECT settled INTO was_settled FROM limit_reservations WHERE opening = reservation FOR UPDATE;
         IF was_settled THEN
             verdict := 'released';
             RETURN;
@@ -51,7 +51,7 @@ BEGIN
     END LOOP;
     IF verdict <> 'reserved' THEN
         IF NOT is_again THEN
-            DELETE FROM limit_reservations WHERE request_id = request;
+            DELETE FROM limit_reservations WHERE opening = reservation;
         END IF;
     ELSIF NOT is_again THEN
         FOR place IN 1 .. cardinality(subjects) LOOP
@@ -66,22 +66,22 @@ $$;
 
 -- Changes counters by what was used more or less than was reserved, once; leaves word of it where nothing was reserved.
 CREATE FUNCTION limits_settle(
-    request uuid, subjects text[], quotas text[], windows bigint[], changes bigint[], forget_reservation_ms bigint
+    reservation uuid, subjects text[], quotas text[], windows bigint[], changes bigint[], forget_reservation_ms bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     place integer;
     was_settled boolean;
     forget_when timestamptz := clock_timestamp() + forget_reservation_ms * interval '1 millisecond';
 BEGIN
-    INSERT INTO limit_reservations VALUES (request, true, forget_when) ON CONFLICT DO NOTHING;
+    INSERT INTO limit_reservations VALUES (reservation, true, forget_when) ON CONFLICT DO NOTHING;
     IF FOUND THEN
         RETURN;
     END IF;
-    SELECT settled INTO was_settled FROM limit_reservations WHERE request_id = request FOR UPDATE;
+    SELECT settled INTO was_settled FROM limit_reservations WHERE opening = reservation FOR UPDATE;
     IF was_settled IS DISTINCT FROM false THEN
         RETURN;
     END IF;
-    UPDATE limit_reservations SET settled = true, forget_at = forget_when WHERE request_id = request;
+    UPDATE limit_reservations SET settled = true, forget_at = forget_when WHERE opening = reservation;
     FOR place IN
         SELECT c.place FROM unnest(subjects, quotas, windows) WITH ORDINALITY AS c (subject, quota, window_ms, place)
         ORDER BY c.subject COLLATE "C", c.quota COLLATE "C", c.window_ms

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use goblin_shared::request_id::RequestId;
 use secrecy::ExposeSecret as _;
 
 use super::AppError;
@@ -68,7 +67,6 @@ fn counters(config: &Config, kept: Option<&Stores>) -> Result<Arc<dyn Limits>, A
 async fn begin(limits: Arc<dyn Limits>) {
     let everything = LimitSet { requests_per_minute: Some(u64::MAX), ..LimitSet::default() };
     let nothing = Reservation {
-        request_id: RequestId::new(0, &[0; 10]),
         opening: OpeningId([0; 16]),
         at_ms: 0,
         claims: vec![(Subject::Key(String::new()), everything)],

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use goblin_shared::{api::Api, error_body::ErrorCode};
+use goblin_shared::{api::Api, error_body::ErrorCode, request_id::RequestId};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -67,6 +67,7 @@ impl Drop for Reserved {
 /// What an account is opened with: the request is in the ledger.
 pub(super) struct Opened {
     pub(super) reserved: Reserved,
+    pub(super) request_id: RequestId,
     pub(super) api: Api,
     /// The estimate.
     pub(super) prompt_tokens: u64,
@@ -223,7 +224,7 @@ impl Opened {
         let (provider, model) =
             tallied.target.as_ref().map(|target| (target.provider.clone(), target.model.clone())).unzip();
         Settlement {
-            request_id: reservation.request_id,
+            request_id: self.request_id,
             opening: reservation.opening,
             // Said by who settles.
             outcome: LedgerOutcome::Cancelled,

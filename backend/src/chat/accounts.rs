@@ -161,7 +161,7 @@ impl Accounts {
             Err(_) => books.most_known(&bill, day::of_millis(at_ms)),
         };
         let opening = books.ids.opening_id();
-        let reservation = Reservation { request_id: bill.request_id, opening, at_ms, claims, amounts };
+        let reservation = Reservation { opening, at_ms, claims, amounts };
         // From here on, giving up puts back what was reserved.
         let mut reserved = Reserved::new(books.clone(), reservation);
         let limits = reserved.reserve().await.map_err(|error| match error {
@@ -174,7 +174,8 @@ impl Accounts {
                 NotOpened::Store(error) => NotAccounted::Store(error),
             })?;
         }
-        let opened = Opened { reserved, api: bill.api, prompt_tokens: bill.prompt_tokens, begun };
+        let opened =
+            Opened { reserved, request_id: bill.request_id, api: bill.api, prompt_tokens: bill.prompt_tokens, begun };
         Ok(Accounted { account: Account::open(opened), limits, at_ms })
     }
 }

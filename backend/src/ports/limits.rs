@@ -4,7 +4,6 @@
 //! in a window is settled in that window, however much later.
 
 use async_trait::async_trait;
-use goblin_shared::request_id::RequestId;
 
 use super::{OpeningId, StoreError};
 
@@ -145,9 +144,7 @@ impl Amounts {
 /// A wish to use something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reservation {
-    /// For whom it is; of each request there is one.
-    pub(crate) request_id: RequestId,
-    /// By which try.
+    /// For which try to begin a request; of each there is one.
     pub(crate) opening: OpeningId,
     /// When the request began, in milliseconds since 1970: says which windows it falls into.
     pub(crate) at_ms: u64,

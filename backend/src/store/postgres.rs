@@ -28,5 +28,5 @@ pub(crate) use self::{
     keys::PostgresKeys,
     ledger::PostgresLedger,
     open::{PostgresNotOpened, PostgresStores},
-    values::{bigint, number, text, uuid},
+    values::{bigint, number, text},
 };

@@ -18,6 +18,7 @@ macro_rules! store_contract {
                 what_was_charged_is_what_was_settled_and_what_is_reserved,
                 use_is_added_up_by_whatever_is_asked,
                 many_settle_at_once_and_every_sum_is_exact,
+                only_the_try_that_opened_a_row_settles_it,
                 an_opening_that_nobody_waits_for_leaves_nothing_open,
             ],
             keys: [keys_are_kept_rotated_and_revoked],

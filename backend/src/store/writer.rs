@@ -23,7 +23,9 @@ use tokio::{
 
 use crate::{
     monitoring,
-    ports::{Amounts, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, StoreError, TokenCounts, Written},
+    ports::{
+        Amounts, Cause, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, StoreError, TokenCounts, Written,
+    },
 };
 
 #[cfg(test)]
@@ -277,7 +279,7 @@ impl<B: Batch> Task<B> {
         match &written {
             Ok(_) => self.written(rows),
             // One row that cannot be written must not keep all others from it.
-            Err(StoreError::Refused(_)) if rows > 0 && (rows > 1 || !entries.is_empty()) => {
+            Err(StoreError::Refused(_)) if rows + entries.len() > 1 => {
                 return self.write_one_by_one(entries, waiting, rows).await;
             }
             Err(error) => {
@@ -289,8 +291,8 @@ impl<B: Batch> Task<B> {
         written.is_ok()
     }
 
-    /// The same, each row in a transaction of its own. A settlement that is refused where others are taken is given up:
-    /// it would be refused for ever.
+    /// The same, each row in a transaction of its own. A settlement that is refused where others are taken would be refused
+    /// for ever: less of it is written then, and in the end it is given up.
     async fn write_one_by_one(&mut self, entries: Vec<LedgerEntry>, waiting: Vec<Reply>, rows: usize) -> bool {
         let (mut taken, mut refused, mut unwritten) = (false, Vec::new(), Vec::new());
         for (entry, reply) in entries.into_iter().zip(waiting) {
@@ -311,15 +313,41 @@ impl<B: Batch> Task<B> {
         let all = unwritten.is_empty() && (taken || refused.is_empty());
         for (kept, cause) in refused {
             if taken {
-                let request_id = kept.settlement.request_id.to_string();
-                tracing::error!(request_id, cause = monitoring::chain(&*cause), "a settlement is refused, and lost");
-                self.settling.remove(usize::from(kept.written.is_some()));
+                self.write_less(kept, cause).await;
             } else {
                 unwritten.push(kept);
             }
         }
         self.kept.append(&mut unwritten);
         all
+    }
+
+    /// Writes of a settlement that is refused what can be written of it: first without its turn, then that the request
+    /// ended and what it is charged. Nobody is told that it is written.
+    async fn write_less(&mut self, kept: Kept, mut cause: Cause) {
+        let Settlement { request_id, opening, outcome, attempts, tokens, cost_nano_usd, charged, ref turn, .. } =
+            kept.settlement;
+        let without_turn = turn.is_some().then(|| Settlement { turn: None, ..kept.settlement.clone() });
+        let bare = nothing_used(request_id, opening, outcome);
+        let bare = Settlement { attempts, tokens, cost_nano_usd, charged, ..bare };
+        let request_id = request_id.to_string();
+        for less in without_turn.into_iter().chain([bare]) {
+            match self.batch.write(&[], &[less]).await {
+                Ok(_) => {
+                    let cause = monitoring::chain(&*cause);
+                    tracing::error!(request_id, cause, "a settlement is refused, and written in part");
+                    self.settling.remove(usize::from(kept.written.is_some()));
+                    return;
+                }
+                Err(StoreError::Refused(error)) => cause = error,
+                Err(_) => {
+                    self.kept.push(kept);
+                    return;
+                }
+            }
+        }
+        tracing::error!(request_id, cause = monitoring::chain(&*cause), "a settlement is refused, and lost");
+        self.settling.remove(usize::from(kept.written.is_some()));
     }
 
     /// Answers those who wait for openings. Of what is written, or may be, and has nobody waiting, the task takes care.

@@ -89,8 +89,6 @@ pub(super) fn over(counters: &[Counter], used: &[u64]) -> NotReserved {
 
 #[cfg(test)]
 mod tests {
-    use goblin_shared::request_id::RequestId;
-
     use super::*;
     use crate::{
         ports::{LimitSet, Owner},
@@ -102,7 +100,6 @@ mod tests {
         let spend = LimitSet { nano_usd_per_day: Some(10), nano_usd_per_month: Some(10), ..LimitSet::default() };
         let requests = LimitSet { requests_per_minute: Some(3), ..LimitSet::default() };
         Reservation {
-            request_id: RequestId::new(1, &[1; 10]),
             opening: OPENING,
             at_ms: 30_000,
             claims: vec![(Subject::Key("K".to_owned()), requests), (user, spend)],

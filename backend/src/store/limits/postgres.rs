@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use sqlx::types::Uuid;
 
 use super::{
     counters::{Counter, counters, over, reserved},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     ports::{Amounts, Ledger, LimitState, Limits, NotReserved, Reservation, StoreError},
-    store::postgres::{Database, bigint, number, text, uuid},
+    store::postgres::{Database, bigint, number, text},
 };
 
 /// For how long a reservation that nobody settles is known, beyond the longest request: after that its counters keep
@@ -119,7 +120,7 @@ impl Server {
                 let mut connection = self.database.connection().await?;
                 let query =
                     sqlx::query_as("SELECT verdict, used FROM limits_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-                        .bind(uuid(&reservation.request_id))
+                        .bind(Uuid::from_bytes(reservation.opening.0))
                         .bind(subjects)
                         .bind(quotas)
                         .bind(windows)
@@ -147,7 +148,7 @@ impl Settle for Server {
             .bounded(async {
                 let mut connection = self.database.connection().await?;
                 sqlx::query("SELECT limits_settle($1, $2, $3, $4, $5, $6)")
-                    .bind(uuid(&reservation.request_id))
+                    .bind(Uuid::from_bytes(reservation.opening.0))
                     .bind(subjects)
                     .bind(quotas)
                     .bind(windows)

@@ -7,17 +7,18 @@
 mod windows;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use goblin_shared::request_id::RequestId;
 use tokio::sync::OnceCell;
 
 use self::windows::{Place, Windows};
-use crate::ports::{Amounts, Ledger, LimitState, Limits, NotReserved, Quota, Reservation, StoreError, Subject};
+use crate::ports::{
+    Amounts, Ledger, LimitState, Limits, NotReserved, OpeningId, Quota, Reservation, StoreError, Subject,
+};
 
 /// Counts in memory.
 pub(crate) struct ProcessLimits {
@@ -31,8 +32,8 @@ struct State {
     windows: Windows,
     /// Windows whose beginning is being asked for, once for all who wait for it.
     beginnings: HashMap<(Subject, Place), Arc<OnceCell<u64>>>,
-    /// The reservations that are not settled yet; of each request there is one.
-    open: HashMap<RequestId, Reservation>,
+    /// The reservations that are not settled yet.
+    open: HashSet<OpeningId>,
 }
 
 /// A window that is not there yet.
@@ -87,9 +88,9 @@ impl Limits for ProcessLimits {
 
     fn settle(&self, reservation: &Reservation, used: Amounts) {
         let mut state = self.state();
-        if let Some(reserved) = state.open.remove(&reservation.request_id) {
-            for (subject, place, _) in limits(&reserved) {
-                let (before, after) = (reserved.amounts.of(place.quota), used.of(place.quota));
+        if state.open.remove(&reservation.opening) {
+            for (subject, place, _) in limits(reservation) {
+                let (before, after) = (reservation.amounts.of(place.quota), used.of(place.quota));
                 state.windows.settle(subject, place, before, after);
             }
         }
@@ -99,45 +100,43 @@ impl Limits for ProcessLimits {
 impl State {
     /// Takes everything, or nothing; or says which windows are to be made first.
     fn reserve(&mut self, reservation: &Reservation) -> Result<Result<Vec<LimitState>, LimitState>, Vec<Missing>> {
-        let missing: Vec<_> = limits(reservation)
-            .filter(|(subject, place, _)| self.windows.used(subject, *place).is_none())
-            .map(|(subject, place, _)| {
-                let key = (subject.clone(), place);
-                let beginning = self.beginnings.entry(key).or_default().clone();
-                Missing { subject: subject.clone(), place, beginning }
-            })
-            .collect();
-        if !missing.is_empty() {
-            return Err(missing);
+        let limits: Vec<_> = limits(reservation).collect();
+        let known: Vec<_> = limits.iter().map(|(subject, place, _)| self.windows.used(subject, *place)).collect();
+        if known.contains(&None) {
+            let missing = limits.into_iter().zip(known).filter(|(_, known)| known.is_none());
+            return Err(missing.map(|((subject, place, _), _)| self.missing(subject, place)).collect());
         }
         // Nobody waits for these any more.
         self.beginnings.retain(|_, beginning| Arc::strong_count(beginning) > 1);
-        let is_new = !self.open.contains_key(&reservation.request_id);
-        let amount = |quota| if is_new { reservation.amounts.of(quota) } else { 0 };
-        let state = |windows: &Windows, subject: &Subject, place: Place, limit| LimitState {
-            level: subject.level(),
-            quota: place.quota,
-            limit,
-            used: windows.used(subject, place).unwrap_or_default(),
-            resets_ms: place.end(),
-        };
-        let refused = limits(reservation)
-            .map(|(subject, place, limit)| state(&self.windows, subject, place, limit))
-            .filter(|state| is_new && state.used.saturating_add(amount(state.quota)) > state.limit)
-            .max_by_key(|state| state.resets_ms);
-        if let Some(refused) = refused {
-            return Ok(Err(refused));
+        let mut states: Vec<_> = limits
+            .iter()
+            .zip(known)
+            .map(|((subject, place, limit), used)| LimitState {
+                level: subject.level(),
+                quota: place.quota,
+                limit: *limit,
+                used: used.unwrap_or_default(),
+                resets_ms: place.end(),
+            })
+            .collect();
+        if limits.is_empty() || self.open.contains(&reservation.opening) {
+            return Ok(Ok(states));
         }
-        if is_new {
-            for (subject, place, _) in limits(reservation) {
-                self.windows.take(subject, place, amount(place.quota));
-            }
-            if limits(reservation).next().is_some() {
-                self.open.insert(reservation.request_id, reservation.clone());
-            }
+        let amount = |quota| reservation.amounts.of(quota);
+        let refusing = states.iter().filter(|state| state.used.saturating_add(amount(state.quota)) > state.limit);
+        if let Some(refused) = refusing.max_by_key(|state| state.resets_ms) {
+            return Ok(Err(*refused));
         }
-        let taken = limits(reservation);
-        Ok(Ok(taken.map(|(subject, place, limit)| state(&self.windows, subject, place, limit)).collect()))
+        self.open.insert(reservation.opening);
+        for ((subject, place, _), state) in limits.iter().zip(&mut states) {
+            state.used = self.windows.take(subject, *place, amount(place.quota));
+        }
+        Ok(Ok(states))
+    }
+
+    fn missing(&mut self, subject: &Subject, place: Place) -> Missing {
+        let beginning = self.beginnings.entry((subject.clone(), place)).or_default().clone();
+        Missing { subject: subject.clone(), place, beginning }
     }
 }
 

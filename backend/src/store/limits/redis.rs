@@ -174,7 +174,7 @@ impl Health for RedisLimits {
 }
 
 fn reservation_key(reservation: &Reservation) -> String {
-    format!("{PREFIX}:reservation:{}", reservation.request_id)
+    format!("{PREFIX}:reservation:{:032x}", u128::from_be_bytes(reservation.opening.0))
 }
 
 fn counter_key(counter: &Counter) -> String {

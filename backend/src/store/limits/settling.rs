@@ -1,6 +1,7 @@
 //! Settlements that wait until the server takes them.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,14 +11,23 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
-use crate::ports::{Amounts, Reservation, StoreError};
+use crate::{
+    monitoring,
+    ports::{Amounts, Reservation, StoreError},
+};
 
 /// As many are on the way at once.
 const AT_ONCE: usize = 64;
 
-/// Pauses while the server cannot be reached.
+/// So often a settlement is refused before it is given up: its counters then keep what was reserved.
+const REFUSALS: u32 = 5;
+
+/// Pauses between two tries of what could not be settled.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,10 +44,18 @@ pub(super) trait Settle: Send + Sync + 'static {
 /// How often [`Settle::tidy_up`] is called.
 const TIDY: Duration = Duration::from_mins(1);
 
+/// A settlement that is not carried out yet.
+struct Waiting {
+    reservation: Reservation,
+    used: Amounts,
+    /// How often the server refused it.
+    refusals: u32,
+}
+
 /// Takes settlements and carries them out in the background, until it is dropped. They are bounded by the requests in
 /// flight while the server is away.
 pub(super) struct Settling {
-    queue: mpsc::UnboundedSender<(Reservation, Amounts)>,
+    queue: mpsc::UnboundedSender<Waiting>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -57,7 +75,7 @@ impl Settling {
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         // It is there as long as this is.
-        let _ = self.queue.send((reservation.clone(), used));
+        let _ = self.queue.send(Waiting { reservation: reservation.clone(), used, refusals: 0 });
     }
 
     /// Waits until all are carried out, within `bound`; how many are not.
@@ -72,54 +90,62 @@ impl Settling {
     }
 }
 
-async fn carry_out(
-    server: Arc<impl Settle>,
-    mut queue: mpsc::UnboundedReceiver<(Reservation, Amounts)>,
-    waiting: Arc<AtomicUsize>,
-) {
-    let mut batch = Vec::with_capacity(AT_ONCE);
+/// New ones are tried at once, whatever became of those before them.
+async fn carry_out(server: Arc<impl Settle>, mut queue: mpsc::UnboundedReceiver<Waiting>, waiting: Arc<AtomicUsize>) {
+    let mut new = Vec::with_capacity(AT_ONCE);
+    let mut left: VecDeque<Waiting> = VecDeque::new();
+    let (mut pause, mut again_at) = (FIRST_PAUSE, Instant::now());
     let mut tidy = tokio::time::interval(TIDY);
     tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let mut is_again = false;
         tokio::select! {
             biased;
-            received = queue.recv_many(&mut batch, AT_ONCE) => if received == 0 { return },
+            () = sleep_until(again_at), if !left.is_empty() => {
+                is_again = true;
+                new.extend(left.drain(..left.len().min(AT_ONCE)));
+            }
+            received = queue.recv_many(&mut new, AT_ONCE) => if received == 0 { return },
             _ = tidy.tick() => {
                 if let Err(error) = server.tidy_up().await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "old counters could not be removed");
                 }
             }
         }
-        let mut pause = FIRST_PAUSE;
-        while !batch.is_empty() {
-            let before = batch.len();
-            let (left, error) = attempt(server.as_ref(), batch).await;
-            waiting.fetch_sub(before - left.len(), Ordering::AcqRel);
-            batch = left;
-            let Some(error) = error else { break };
-            if pause == FIRST_PAUSE {
-                tracing::warn!(error = &error as &dyn std::error::Error, "limits could not be settled; trying again");
-            }
-            tokio::time::sleep(pause).await;
+        let tried = new.len();
+        let (failed, lost) = attempt(server.as_ref(), std::mem::take(&mut new)).await;
+        waiting.fetch_sub(tried - failed.len(), Ordering::AcqRel);
+        if failed.is_empty() && lost == 0 {
+            // The server is there: the rest at once.
+            (pause, again_at) = (FIRST_PAUSE, Instant::now());
+        } else if is_again {
             pause = (pause * 2).min(LONGEST_PAUSE);
+            again_at = Instant::now() + pause;
+        } else if left.is_empty() {
+            tracing::warn!("limits could not be settled; trying again");
+            again_at = Instant::now() + pause;
         }
+        left.extend(failed);
     }
 }
 
-/// Tries all once; those that are left, and why the first of them is.
-async fn attempt(
-    server: &impl Settle,
-    batch: Vec<(Reservation, Amounts)>,
-) -> (Vec<(Reservation, Amounts)>, Option<StoreError>) {
-    let results = join_all(batch.iter().map(|(reservation, used)| server.settle_now(reservation, *used))).await;
-    let (mut left, mut first) = (Vec::new(), None);
-    for (settlement, result) in batch.into_iter().zip(results) {
-        if let Err(error) = result {
-            left.push(settlement);
-            first.get_or_insert(error);
+/// Tries all once. Those that are to be tried again, and how many are given up.
+async fn attempt(server: &impl Settle, batch: Vec<Waiting>) -> (Vec<Waiting>, usize) {
+    let results = join_all(batch.iter().map(|it| server.settle_now(&it.reservation, it.used))).await;
+    let (mut again, mut lost) = (Vec::new(), 0);
+    for (mut settlement, result) in batch.into_iter().zip(results) {
+        let Err(error) = result else { continue };
+        let cause = monitoring::chain(&error);
+        settlement.refusals += u32::from(matches!(error, StoreError::Refused(_) | StoreError::Corrupt(_)));
+        if settlement.refusals < REFUSALS {
+            tracing::debug!(cause, "a reservation could not be settled yet");
+            again.push(settlement);
+        } else {
+            tracing::error!(cause, "a settlement of limits is refused, and given up: what was reserved stays counted");
+            lost += 1;
         }
     }
-    (left, first)
+    (again, lost)
 }
 
 /// A reservation whose outcome is not known yet; released when it never will be.
@@ -145,5 +171,76 @@ impl Drop for Pending<'_> {
         if let Some(reservation) = self.reservation {
             self.settling.settle(reservation, Amounts::default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ports::{LimitSet, OpeningId, Subject};
+
+    /// Takes every settlement but those of the first byte `refused`, and none while it is away.
+    #[derive(Default)]
+    struct Server {
+        away: AtomicUsize,
+        refused: u8,
+        settled: Mutex<Vec<u8>>,
+    }
+
+    #[async_trait]
+    impl Settle for Server {
+        async fn settle_now(&self, reservation: &Reservation, _: Amounts) -> Result<(), StoreError> {
+            let name = reservation.opening.0[0];
+            if self.away.load(Ordering::Relaxed) > 0 {
+                self.away.fetch_sub(1, Ordering::Relaxed);
+                return Err(StoreError::Unavailable("away".into()));
+            }
+            if name == self.refused {
+                return Err(StoreError::Refused("as the test wants it".into()));
+            }
+            self.settled.lock().unwrap().push(name);
+            Ok(())
+        }
+
+        async fn tidy_up(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn reservation(name: u8) -> Reservation {
+        let claims = vec![(Subject::Key("K".to_owned()), LimitSet::default())];
+        Reservation { opening: OpeningId([name; 16]), at_ms: 0, claims, amounts: Amounts::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_refused_holds_no_other_up_and_is_given_up() {
+        let server = Arc::new(Server { refused: 1, ..Server::default() });
+        let settling = Settling::start(server.clone());
+        for name in [1, 2] {
+            settling.settle(&reservation(name), Amounts::default());
+        }
+        tokio::time::sleep(FIRST_PAUSE / 2).await;
+        settling.settle(&reservation(3), Amounts::default());
+        tokio::time::sleep(FIRST_PAUSE / 4).await;
+        assert_eq!(*server.settled.lock().unwrap(), [2, 3]);
+        assert_eq!(settling.waiting.load(Ordering::Relaxed), 1);
+        assert_eq!(settling.flush(Duration::from_mins(1)).await, 0);
+        assert_eq!(*server.settled.lock().unwrap(), [2, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_lost_while_the_server_is_away() {
+        let server = Arc::new(Server { away: AtomicUsize::new(500), ..Server::default() });
+        let settling = Settling::start(server.clone());
+        let all: Vec<u8> = (1..=200).collect();
+        for name in &all {
+            settling.settle(&reservation(*name), Amounts::default());
+        }
+        assert_eq!(settling.flush(Duration::from_mins(1)).await, 0);
+        let mut settled = server.settled.lock().unwrap().clone();
+        settled.sort_unstable();
+        assert_eq!(settled, all);
     }
 }

@@ -26,35 +26,36 @@ use crate::{
 const RESTED: Duration = Duration::from_millis(200);
 
 /// Inserts what is new, settles what is open, and adds the latter up, each row once. What it answers: ids that were
-/// inserted (`true`) or settled (`false`).
+/// inserted (with nothing) or settled (with the try that did).
 ///
 /// Rows are locked in one order by all: ledger before sums, each sorted. So instances wait for each other, but never in
 /// a circle.
 const WRITE: &str = concat!(
-    "WITH opened AS (INSERT INTO ledger (request_id, instance, started_ms, api, stream, tenant, user_name, key_id, \
-     model_asked, trace_id, conversation_id, reserved_requests, reserved_tokens, reserved_nano_usd) \
-     SELECT request_id, $1, started_ms, api, stream, tenant, user_name, key_id, model_asked, trace_id, \
+    "WITH opened AS (INSERT INTO ledger (request_id, opening, instance, started_ms, api, stream, tenant, user_name, \
+     key_id, model_asked, trace_id, conversation_id, reserved_requests, reserved_tokens, reserved_nano_usd) \
+     SELECT request_id, opening, $1, started_ms, api, stream, tenant, user_name, key_id, model_asked, trace_id, \
      conversation_id, reserved_requests, reserved_tokens, reserved_nano_usd \
-     FROM UNNEST($2::uuid[], $3::bigint[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[], \
-     $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[]) AS o (request_id, started_ms, api, stream, \
-     tenant, user_name, key_id, model_asked, trace_id, conversation_id, reserved_requests, reserved_tokens, \
+     FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::boolean[], $7::text[], $8::text[], $9::text[], \
+     $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[]) \
+     AS o (request_id, opening, started_ms, api, stream, tenant, user_name, key_id, model_asked, trace_id, conversation_id, reserved_requests, reserved_tokens, \
      reserved_nano_usd) ORDER BY request_id ON CONFLICT DO NOTHING RETURNING request_id), \
-     given AS (SELECT DISTINCT ON (request_id) * \
-     FROM UNNEST($15::uuid[], $16::text[], $17::text[], $18::text[], $19::integer[], $20::bigint[], $21::bigint[], \
-     $22::bigint[], $23::bigint[], $24::bigint[], $25::boolean[], $26::bigint[], $27::bigint[], $28::bigint[], \
-     $29::bigint[], $30::bigint[], $31::bigint[], $32::text[]) WITH ORDINALITY AS s (request_id, outcome, provider, \
-     model, attempts, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, \
+     given AS (SELECT DISTINCT ON (request_id, opening) * \
+     FROM UNNEST($16::uuid[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::integer[], $22::bigint[], \
+     $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::boolean[], $28::bigint[], $29::bigint[], $30::bigint[], \
+     $31::bigint[], $32::bigint[], $33::bigint[], $34::text[]) WITH ORDINALITY \
+     AS s (request_id, opening, outcome, provider, model, attempts, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, \
      tokens_estimated, cost_nano_usd, charged_requests, charged_tokens, charged_nano_usd, duration_us, \
-     first_content_us, error_code, place) ORDER BY request_id, place), \
+     first_content_us, error_code, place) ORDER BY request_id, opening, place), \
      settled AS (UPDATE ledger l SET outcome = g.outcome, provider = g.provider, model = g.model, \
      attempts = g.attempts, prompt_tokens = g.prompt_tokens, completion_tokens = g.completion_tokens, \
      cached_tokens = g.cached_tokens, cache_write_tokens = g.cache_write_tokens, \
      reasoning_tokens = g.reasoning_tokens, tokens_estimated = g.tokens_estimated, cost_nano_usd = g.cost_nano_usd, \
      charged_requests = g.charged_requests, charged_tokens = g.charged_tokens, \
      charged_nano_usd = g.charged_nano_usd, duration_us = g.duration_us, first_content_us = g.first_content_us, \
-     error_code = g.error_code FROM given g WHERE l.request_id = g.request_id AND l.outcome IS NULL RETURNING l.*), ",
+     error_code = g.error_code FROM given g \
+     WHERE l.request_id = g.request_id AND l.opening = g.opening AND l.outcome IS NULL RETURNING l.*), ",
     add_up!(),
-    " SELECT request_id, true FROM opened UNION ALL SELECT request_id, false FROM settled"
+    " SELECT request_id, NULL::uuid FROM opened UNION ALL SELECT request_id, opening FROM settled"
 );
 
 /// Writes for one instance, on a connection that it keeps.
@@ -114,12 +115,14 @@ async fn write(
     instance: Uuid,
     opens: &[LedgerEntry],
     settlements: &[Settlement],
-) -> Result<(Vec<Opened>, HashSet<Uuid>), Error> {
+) -> Result<(Vec<Opened>, HashSet<Row>), Error> {
     let query = bind_settlements(bind_opens(sqlx::query_as(WRITE).bind(instance), opens), settlements);
-    let written: Vec<(Uuid, bool)> = query.fetch_all(connection).await?;
     let (mut opened, mut settled) = (HashSet::new(), HashSet::new());
-    for (id, is_opened) in written {
-        if is_opened { &mut opened } else { &mut settled }.insert(id);
+    for (id, settled_by) in query.fetch_all(connection).await? {
+        match settled_by {
+            None => opened.insert(id),
+            Some(opening) => settled.insert((id, opening)),
+        };
     }
     // Of two with one id in one batch the first has it.
     let opened =
@@ -127,7 +130,10 @@ async fn write(
     Ok((opened.collect(), settled))
 }
 
-type WriteQuery<'q> = QueryAs<'q, sqlx::Postgres, (Uuid, bool), PgArguments>;
+/// A row that was settled, and the try that did.
+pub(super) type Row = (Uuid, Uuid);
+
+type WriteQuery<'q> = QueryAs<'q, sqlx::Postgres, (Uuid, Option<Uuid>), PgArguments>;
 
 fn bind_opens<'q>(query: WriteQuery<'q>, opens: &'q [LedgerEntry]) -> WriteQuery<'q> {
     fn column<'q, T>(opens: &'q [LedgerEntry], of: impl Fn(&'q LedgerEntry) -> T) -> Vec<T> {
@@ -135,6 +141,7 @@ fn bind_opens<'q>(query: WriteQuery<'q>, opens: &'q [LedgerEntry]) -> WriteQuery
     }
     query
         .bind(column(opens, |entry| uuid(&entry.request_id)))
+        .bind(column(opens, |entry| Uuid::from_bytes(entry.opening.0)))
         .bind(column(opens, |entry| bigint(entry.started_ms)))
         .bind(column(opens, |entry| entry.api.path()))
         .bind(column(opens, |entry| entry.stream))
@@ -155,6 +162,7 @@ fn bind_settlements<'q>(query: WriteQuery<'q>, settlements: &'q [Settlement]) ->
     }
     query
         .bind(column(settlements, |it| uuid(&it.request_id)))
+        .bind(column(settlements, |it| Uuid::from_bytes(it.opening.0)))
         .bind(column(settlements, |it| it.outcome.as_str()))
         .bind(column(settlements, |it| it.provider.as_deref().map(text)))
         .bind(column(settlements, |it| it.model.as_deref().map(text)))

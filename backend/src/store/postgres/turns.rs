@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{Error, PgConnection, types::Uuid};
 
-use super::values::{bigint, text, uuid};
+use super::{
+    batch::Row,
+    values::{bigint, text, uuid},
+};
 use crate::ports::{NewTurn, Settlement};
 
 /// Appends the turns of those settlements that were `settled`, each to its conversation as long as there is one and it
@@ -12,13 +15,13 @@ use crate::ports::{NewTurn, Settlement};
 pub(super) async fn append(
     connection: &mut PgConnection,
     settlements: &[Settlement],
-    mut settled: HashSet<Uuid>,
+    mut settled: HashSet<Row>,
 ) -> Result<(), Error> {
     let turns: Vec<(Uuid, &NewTurn)> = settlements
         .iter()
         .filter_map(|settlement| {
-            let id = uuid(&settlement.request_id);
-            settlement.turn.as_ref().filter(|_| settled.remove(&id)).map(|turn| (id, turn))
+            let row = (uuid(&settlement.request_id), Uuid::from_bytes(settlement.opening.0));
+            settlement.turn.as_ref().filter(|_| settled.remove(&row)).map(|turn| (row.0, turn))
         })
         .collect();
     let ids: Vec<_> = turns.iter().map(|(_, turn)| text(&turn.conversation_id)).collect();

@@ -4,7 +4,8 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use super::bench::{Kept, NOW, PATIENCE, TODAY, entry, owner, settlement, today};
 use crate::ports::{
-    Amounts, LedgerEntry, LedgerOutcome, NotOpened, Quota, Settlement, Subject, TokenCounts, UsageBy, UsageQuery,
+    Amounts, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Quota, Settlement, Subject, TokenCounts, UsageBy,
+    UsageQuery,
 };
 
 pub(crate) async fn a_request_is_claimed_once_and_settled_once(kept: Kept) {
@@ -109,6 +110,23 @@ pub(crate) async fn many_settle_at_once_and_every_sum_is_exact(kept: Kept) {
     assert_eq!(rows.len(), 12);
     assert_eq!(rows.iter().map(|row| row.completed).sum::<u64>(), 24 * 20);
     assert_eq!(rows.iter().map(|row| row.cost_nano_usd).sum::<u64>(), 24 * 20 * 20);
+}
+
+pub(crate) async fn only_the_try_that_opened_a_row_settles_it(kept: Kept) {
+    let ledger = &kept.ledgers[0];
+    let entry = entry();
+    ledger.open(entry.clone()).await.unwrap();
+    let stranger = Settlement { opening: OpeningId([1; 16]), ..settlement(entry.request_id) };
+    let theirs = Settlement { outcome: LedgerOutcome::Failed, ..stranger };
+    ledger.settle(theirs.clone()).await.unwrap();
+    let key = Subject::Key("K".to_owned());
+    assert_eq!(ledger.charged(&key, Quota::DailySpend, NOW).await.unwrap(), 1_000);
+    // In one transaction with the right one too.
+    let (theirs, ours) = (ledger.settle(theirs), ledger.settle(settlement(entry.request_id)));
+    theirs.await.unwrap();
+    ours.await.unwrap();
+    assert_eq!(ledger.charged(&key, Quota::DailySpend, NOW).await.unwrap(), 20);
+    assert_eq!((kept.usage(UsageBy::Key).await[0].completed, kept.usage(UsageBy::Key).await[0].failed), (1, 0));
 }
 
 pub(crate) async fn an_opening_that_nobody_waits_for_leaves_nothing_open(kept: Kept) {

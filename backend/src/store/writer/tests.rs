@@ -8,7 +8,10 @@ use std::{
 use goblin_shared::api::Api;
 
 use super::*;
-use crate::{ports::Owner, store::tests::bench::OPENING};
+use crate::{
+    ports::{NewTurn, Owner},
+    store::tests::bench::OPENING,
+};
 
 /// What a transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,10 @@ enum Fate {
     LostAfterwards,
     /// It is refused when it has this settlement.
     Refuses(u8),
+    /// It is refused when it has this settlement with a turn.
+    RefusesTurn(u8),
+    /// It is refused when it has this opening.
+    RefusesOpening(u8),
     /// It takes so long, and then commits.
     Takes(Duration),
 }
@@ -29,8 +36,8 @@ enum Fate {
 #[derive(Default)]
 struct Scripted {
     fates: VecDeque<Fate>,
-    /// Rows, and how often each was settled, with what first.
-    rows: BTreeMap<String, Vec<LedgerOutcome>>,
+    /// Rows, who opened each, and how often it was settled, with what first.
+    rows: BTreeMap<String, (OpeningId, Vec<LedgerOutcome>)>,
     /// Openings and settlements of each transaction that was tried.
     tried: Vec<(usize, usize)>,
 }
@@ -50,7 +57,7 @@ impl Store {
     }
 
     fn settled(&self, number: u8) -> Option<Vec<LedgerOutcome>> {
-        self.lock().rows.get(&id(number).to_string()).cloned()
+        self.lock().rows.get(&id(number).to_string()).map(|(_, settled)| settled.clone())
     }
 }
 
@@ -69,10 +76,16 @@ impl Batch for Store {
         match fate {
             Fate::Full => return Err(StoreError::Full("full".into())),
             Fate::Lost => return Err(lost()),
-            Fate::Refuses(number) if settlements.iter().any(|settlement| settlement.request_id == id(number)) => {
-                return Err(StoreError::Refused("refused".into()));
-            }
-            Fate::Refuses(_) | Fate::Commits | Fate::LostAfterwards | Fate::Takes(_) => {}
+            _ => {}
+        }
+        let is_refused = match fate {
+            Fate::Refuses(number) => settlements.iter().any(|it| it.request_id == id(number)),
+            Fate::RefusesTurn(number) => settlements.iter().any(|it| it.request_id == id(number) && it.turn.is_some()),
+            Fate::RefusesOpening(number) => opens.iter().any(|it| it.request_id == id(number)),
+            _ => false,
+        };
+        if is_refused {
+            return Err(StoreError::Refused("refused".into()));
         }
         let mut scripted = self.lock();
         let opened = opens
@@ -80,13 +93,14 @@ impl Batch for Store {
             .map(|entry| match scripted.rows.entry(entry.request_id.to_string()) {
                 Entry::Occupied(_) => Opened::Claimed,
                 Entry::Vacant(vacant) => {
-                    vacant.insert(Vec::new());
+                    vacant.insert((entry.opening, Vec::new()));
                     Opened::New
                 }
             })
             .collect();
         for settlement in settlements {
-            if let Some(row) = scripted.rows.get_mut(&settlement.request_id.to_string())
+            if let Some((opening, row)) = scripted.rows.get_mut(&settlement.request_id.to_string())
+                && *opening == settlement.opening
                 && row.is_empty()
             {
                 row.push(settlement.outcome);
@@ -279,4 +293,51 @@ async fn a_row_that_is_refused_keeps_no_other_from_being_written() {
     assert!(refused.await.is_err());
     assert_eq!((store.settled(1).unwrap(), store.settled(2).unwrap()), (vec![], vec![LedgerOutcome::Completed]));
     flushed(&writer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_settlement_whose_turn_is_refused_the_rest_is_written() {
+    let store = Store::with([Fate::RefusesTurn(1); 1_000]);
+    let writer = start(&store);
+    for number in [1, 2] {
+        writer.open(entry(number)).await.unwrap();
+    }
+    let turn = NewTurn {
+        conversation_id: "conv_1".to_owned(),
+        owner: Owner { tenant: String::new(), user: "u".to_owned() },
+        at_ms: 0,
+        model: String::new(),
+        messages: String::new(),
+        prompt_tokens: 0,
+        completion_tokens: 0,
+    };
+    let refused = writer.settle(Settlement { turn: Some(turn), ..completed(1) });
+    writer.settle(completed(2)).await.unwrap();
+    assert!(refused.await.is_err(), "the turn is not kept, and that is told");
+    for number in [1, 2] {
+        assert_eq!(store.settled(number).unwrap(), [LedgerOutcome::Completed]);
+    }
+    flushed(&writer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_is_refused_keeps_no_other_from_being_written() {
+    let store = Store::with([Fate::RefusesOpening(2); 9]);
+    let writer = start(&store);
+    let (first, refused, third) = tokio::join!(writer.open(entry(1)), writer.open(entry(2)), writer.open(entry(3)));
+    first.unwrap();
+    assert!(matches!(refused, Err(NotOpened::Store(StoreError::Refused(_)))), "{refused:?}");
+    third.unwrap();
+    assert_eq!(store.settled(2), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_was_given_up_does_not_settle_the_next_one() {
+    let store = Store::with([Fate::Lost]);
+    let writer = start(&store);
+    let lost = writer.open(entry(1)).await;
+    assert!(matches!(lost, Err(NotOpened::Store(StoreError::Unavailable(_)))), "{lost:?}");
+    writer.open(LedgerEntry { opening: OpeningId([9; 16]), ..entry(1) }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(store.settled(1).unwrap(), [], "who opened it anew still has it");
 }

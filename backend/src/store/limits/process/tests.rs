@@ -12,7 +12,6 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::ports::{LedgerEntry, LimitSet, NotOpened, Owner, Settlement, UsageQuery, UsageRow, Written};
-use crate::store::tests::bench::OPENING;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -76,10 +75,9 @@ fn key(name: &str) -> Subject {
 }
 
 fn reservation(number: u64, at_ms: u64, claims: &[(Subject, LimitSet)], amount: u64) -> Reservation {
-    let mut random = [0; 10];
-    random[..8].copy_from_slice(&number.to_be_bytes());
+    let opening = OpeningId(u128::from(number).to_be_bytes());
     let amounts = Amounts { requests: 1, tokens: amount, nano_usd: amount };
-    Reservation { request_id: RequestId::new(NOW, &random), opening: OPENING, at_ms, claims: claims.to_vec(), amounts }
+    Reservation { opening, at_ms, claims: claims.to_vec(), amounts }
 }
 
 #[tokio::test]

@@ -74,12 +74,12 @@ impl Windows {
         self.count += 1;
     }
 
-    /// Takes an amount.
-    pub(super) fn take(&mut self, subject: &Subject, place: Place, amount: u64) {
-        if let Some(window) = self.find(subject, place) {
-            window.used = window.used.saturating_add(amount);
-            window.open += 1;
-        }
+    /// Takes an amount; what is used then.
+    pub(super) fn take(&mut self, subject: &Subject, place: Place, amount: u64) -> u64 {
+        let Some(window) = self.find(subject, place) else { return 0 };
+        window.used = window.used.saturating_add(amount);
+        window.open += 1;
+        window.used
     }
 
     /// Puts what was used in the place of what was taken.

@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use goblin_shared::request_id::RequestId;
-
-use crate::ports::{Amounts, LimitSet, LimitState, Limits, NotReserved, Owner, Quota, Reservation, Subject};
-use crate::store::tests::bench::OPENING;
+use crate::ports::{Amounts, LimitSet, LimitState, Limits, NotReserved, OpeningId, Owner, Quota, Reservation, Subject};
 
 /// A Tuesday in 2023, at the beginning of a minute, in the midst of a month.
 pub(super) const NOW: u64 = 1_700_000_040_000;
@@ -24,12 +21,10 @@ pub(crate) struct Bench {
     pub(crate) limits: [Arc<dyn Limits>; 2],
 }
 
-/// The id of a request; each has another.
-pub(super) fn request() -> RequestId {
+/// The id of a try; each has another.
+pub(super) fn opening() -> OpeningId {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut random = [0; 10];
-    random[..8].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    RequestId::new(NOW, &random)
+    OpeningId(u128::from(COUNT.fetch_add(1, Ordering::Relaxed)).to_be_bytes())
 }
 
 pub(super) fn key(id: &str) -> Subject {
@@ -60,13 +55,7 @@ pub(super) fn amounts(tokens: u64) -> Amounts {
 }
 
 pub(super) fn reservation(claims: &[(Subject, LimitSet)], tokens: u64) -> Reservation {
-    Reservation {
-        request_id: request(),
-        opening: OPENING,
-        at_ms: NOW,
-        claims: claims.to_vec(),
-        amounts: amounts(tokens),
-    }
+    Reservation { opening: opening(), at_ms: NOW, claims: claims.to_vec(), amounts: amounts(tokens) }
 }
 
 /// The one limit that refused it.
@@ -94,13 +83,8 @@ impl Bench {
         let claims: Vec<_> = claims.iter().map(|(subject, limits)| (subject.clone(), raised(limits))).collect();
         let mut seen = Vec::new();
         for limits in &self.limits {
-            let nothing = Reservation {
-                request_id: request(),
-                opening: OPENING,
-                at_ms,
-                claims: claims.clone(),
-                amounts: Amounts::default(),
-            };
+            let nothing =
+                Reservation { opening: opening(), at_ms, claims: claims.clone(), amounts: Amounts::default() };
             let states = limits.reserve(&nothing).await.unwrap();
             limits.settle(&nothing, Amounts::default());
             seen.push(states.iter().map(|state| state.used).collect::<Vec<_>>());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    bench::{Bench, NOW, amounts, key, limit, refused, reservation, tenant, user},
+    bench::{Bench, NOW, amounts, key, limit, opening, refused, reservation, tenant, user},
     known_ledger::KnownLedger,
 };
 use crate::ports::{Amounts, Level, LimitSet, NotReserved, Quota, Reservation, Subject};
@@ -91,7 +91,7 @@ pub(crate) async fn windows_are_those_in_which_requests_begin(bench: Bench, _: A
     assert_eq!(bench.used(&claims, tomorrow).await, [9, 9]);
 }
 
-pub(crate) async fn of_one_request_there_is_one_reservation(bench: Bench, _: Arc<KnownLedger>) {
+pub(crate) async fn of_one_try_there_is_one_reservation(bench: Bench, _: Arc<KnownLedger>) {
     let claims = [(key("K"), limit(Quota::Tokens, 10))];
     let once = reservation(&claims, 6);
     for limits in &bench.limits {
@@ -99,6 +99,25 @@ pub(crate) async fn of_one_request_there_is_one_reservation(bench: Bench, _: Arc
         assert_eq!(states[0].used, 6);
     }
     assert_eq!(bench.used(&claims, NOW).await, [6]);
+    // Another try of the same request is refused by the ledger, and gives back what is its own.
+    let again = Reservation { opening: opening(), amounts: amounts(4), ..once.clone() };
+    assert_eq!(bench.limits[1].reserve(&again).await.unwrap()[0].used, 10);
+    bench.limits[1].settle(&again, Amounts::default());
+    bench.settled().await;
+    assert_eq!(bench.used(&claims, NOW).await, [6]);
+    bench.limits[0].settle(&once, amounts(5));
+    bench.settled().await;
+    assert_eq!(bench.used(&claims, NOW).await, [5]);
+}
+
+pub(crate) async fn a_try_that_was_given_up_keeps_no_other_from_the_request(bench: Bench, _: Arc<KnownLedger>) {
+    let claims = [(key("K"), limit(Quota::Tokens, 10))];
+    let lost = reservation(&claims, 6);
+    // As of one whose outcome nobody knows, and which arrives later than its settlement.
+    bench.limits[0].settle(&lost, Amounts::default());
+    bench.settled().await;
+    let again = Reservation { opening: opening(), ..lost };
+    assert_eq!(bench.limits[1].reserve(&again).await.unwrap()[0].used, 6);
 }
 
 pub(crate) async fn a_reservation_that_nobody_waits_for_is_released(bench: Bench, _: Arc<KnownLedger>) {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use goblin_shared::api::Api;
+use goblin_shared::{api::Api, request_id::RequestId};
 use goblin_tests::{postgres::Postgres, redis::Redis, server::or_skip};
 
 use super::bench::{NOW, amounts, key, limit, reservation};
@@ -17,7 +17,6 @@ use crate::{
         Amounts, Ledger, LedgerEntry, LedgerOutcome, Limits, NotReserved, Owner, Quota, Reservation, Settlement,
         StoreError, TokenCounts,
     },
-    store::tests::bench::OPENING,
     store::{limits::RedisLimits, postgres::PostgresStores},
 };
 
@@ -43,10 +42,17 @@ impl Instance {
     }
 }
 
+/// One of its own for each reservation.
+fn request_id(reservation: &Reservation) -> RequestId {
+    let mut random = [0; 10];
+    random.copy_from_slice(&reservation.opening.0[6..]);
+    RequestId::new(NOW, &random)
+}
+
 fn entry(reservation: &Reservation) -> LedgerEntry {
     LedgerEntry {
-        request_id: reservation.request_id,
-        opening: OPENING,
+        request_id: request_id(reservation),
+        opening: reservation.opening,
         started_ms: reservation.at_ms,
         api: Api::ChatCompletions,
         stream: false,
@@ -61,8 +67,8 @@ fn entry(reservation: &Reservation) -> LedgerEntry {
 
 fn settlement(reservation: &Reservation, charged: Amounts) -> Settlement {
     Settlement {
-        request_id: reservation.request_id,
-        opening: OPENING,
+        request_id: request_id(reservation),
+        opening: reservation.opening,
         outcome: LedgerOutcome::Completed,
         provider: None,
         model: None,
