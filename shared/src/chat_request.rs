@@ -55,6 +55,8 @@ pub struct ChatFacts<'a> {
     /// is a text of 1 to 512 bytes; of messages `metadata.user_id`, of embeddings `user`. As it is written in the body,
     /// escapes and all.
     pub sticky: Option<&'a str>,
+    /// How it is to be processed: `service_tier`, where it is a text, as it is written in the body.
+    pub service_tier: Option<&'a str>,
     /// The conversation that the request goes on with: an id in form. Only of chat completions.
     ///
     /// What was said in it so far is no part of the body, and of no number here. Plans made of these facts alone may
@@ -77,6 +79,8 @@ struct Wire<'a> {
     _input: Option<IgnoredAny>,
     #[serde(default, rename = "conversation_id")]
     _conversation_id: Option<IgnoredAny>,
+    #[serde(default, rename = "service_tier")]
+    _service_tier: Option<IgnoredAny>,
 }
 
 /// An `Option<Cow<str>>` would be copied; behind a newtype serde borrows it.
@@ -163,6 +167,9 @@ pub fn read(body: &[u8], depth: usize, api: Api) -> Result<ChatFacts<'_>, Client
         choices: scan.choices.unwrap_or(1).max(1),
         needs: scan.needs,
         sticky: sticky.and_then(|key| str::from_utf8(key).ok()),
+        service_tier: Some(scan.service_tier)
+            .filter(|tier| !tier.is_empty())
+            .and_then(|tier| str::from_utf8(tier).ok()),
         conversation_id,
     })
 }

@@ -16,7 +16,7 @@ use super::{
     conversation::{Completed, NotRecorded, Recorder, TurnDraft},
     cost::{self, Tier},
     run::PlanFailure,
-    tally::{Tallied, Tally},
+    tally::{Tallied, Tally, Use},
 };
 use crate::ports::{
     Amounts, LedgerOutcome, LimitState, NotReserved, Reservation, Settlement, TokenCounts, Written, day,
@@ -177,7 +177,7 @@ impl Account {
         {
             let completed = Completed {
                 at_ms: opened.reserved.books.clock.unix_millis(),
-                model: tallied.target.as_ref().map(ToString::to_string).unwrap_or_default(),
+                model: tallied.target().map(ToString::to_string).unwrap_or_default(),
                 prompt_tokens: sum.tokens.prompt,
                 completion_tokens: sum.tokens.completion,
             };
@@ -207,22 +207,38 @@ impl Drop for Account {
 }
 
 impl Opened {
-    /// What it came to. Charged is what it cost; what was reserved where the price is not known; and the request alone
-    /// where nobody answered.
+    /// What it came to, over all calls that are to be paid for. Charged is what they cost; where that is not known, what was
+    /// reserved stays charged.
     fn sum(&self, tallied: &Tallied) -> Settlement {
         let Reserved { books, reservation, .. } = &self.reserved;
-        let counted = tallied.tokens(self.prompt_tokens);
-        let tokens = counted.unwrap_or_default().bounded();
-        let mut cost_nano_usd = Some(0);
-        if let (Some(_), Some(target)) = (counted, &tallied.target) {
-            let price = books.price(target, day::of_millis(reservation.at_ms));
-            cost_nano_usd = cost::cost(price, Tier::of(tallied.service_tier.as_deref()), &tokens);
-            if cost_nano_usd.is_none() {
-                books.counts.cost_unknown(target);
+        let day = day::of_millis(reservation.at_ms);
+        let (mut tokens, mut cost, mut unknown) = (TokenCounts::default(), 0_u64, None);
+        // The least that the request may be charged, by what is not known.
+        let mut least = Amounts::default();
+        for (call, used) in tallied.uses(self.prompt_tokens) {
+            let (Use::Known(counted) | Use::AtLeast(counted)) = used;
+            let counted = counted.bounded();
+            tokens.add(&counted);
+            let known = match used {
+                Use::Known(_) => {
+                    cost::cost(books.price(&call.target, day), Tier::of(call.service_tier.as_deref()), &counted)
+                }
+                Use::AtLeast(_) => {
+                    least.tokens = reservation.amounts.tokens;
+                    None
+                }
+            };
+            if let Some(known) = known {
+                cost = cost.saturating_add(known).min(cost::MOST);
+            } else {
+                least.nano_usd = reservation.amounts.nano_usd;
+                unknown = Some(&call.target);
             }
         }
-        let (provider, model) =
-            tallied.target.as_ref().map(|target| (target.provider.clone(), target.model.clone())).unzip();
+        if let Some(target) = unknown {
+            books.counts.cost_unknown(target);
+        }
+        let (provider, model) = tallied.target().map(|target| (target.provider.clone(), target.model.clone())).unzip();
         Settlement {
             request_id: self.request_id,
             opening: reservation.opening,
@@ -234,11 +250,11 @@ impl Opened {
             model,
             attempts: tallied.attempts,
             tokens,
-            cost_nano_usd,
+            cost_nano_usd: unknown.is_none().then_some(cost),
             charged: Amounts {
                 requests: 1,
-                tokens: tokens.prompt + tokens.completion,
-                nano_usd: cost_nano_usd.unwrap_or(reservation.amounts.nano_usd),
+                tokens: (tokens.prompt + tokens.completion).max(least.tokens),
+                nano_usd: cost.max(least.nano_usd),
             },
             duration_us: micros(self.begun.elapsed()),
             first_content_us: tallied.first_content.map(micros),
@@ -247,6 +263,16 @@ impl Opened {
 }
 
 impl TokenCounts {
+    /// Together with those of another call.
+    fn add(&mut self, other: &Self) {
+        self.prompt += other.prompt;
+        self.completion += other.completion;
+        self.cached += other.cached;
+        self.cache_write += other.cache_write;
+        self.reasoning += other.reasoning;
+        self.estimated |= other.estimated;
+    }
+
     /// No more than any answer has: what a provider says must not fill the sums of a store.
     fn bounded(self) -> Self {
         let most = |count: u64| count.min(1 << 40);

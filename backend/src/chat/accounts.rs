@@ -86,6 +86,8 @@ pub(crate) struct Bill<'a> {
     pub(crate) output_tokens: Option<u32>,
     /// How many answers are wanted.
     pub(crate) choices: u32,
+    /// How it is to be processed, in the provider's own word.
+    pub(crate) service_tier: Option<&'a str>,
     /// Who may answer.
     pub(crate) entries: &'a [Usable],
 }
@@ -106,6 +108,9 @@ pub(crate) enum NotAccounted {
     /// Spending is limited, and the price of an entry of the plan is not known.
     #[error("the price of {0} is not known, and spending is limited")]
     PriceUnknown(Target),
+    /// Spending is limited, and what the tier costs that is asked for is not known.
+    #[error("the price of the service tier is not known, and spending is limited")]
+    TierUnpriced,
     /// The id is in the ledger already.
     #[error("the request id is claimed already")]
     Claimed,
@@ -151,12 +156,14 @@ impl Accounts {
         };
         let (at_ms, begun) = (books.clock.unix_millis(), Instant::now());
         let claims = books.policy.claims(&bill.principal);
+        let is_spend_limited = claims.iter().any(|(_, limits)| limits.limits_spend());
+        if is_spend_limited && !cost::may_be_priced(bill.service_tier) {
+            return Err(NotAccounted::TierUnpriced);
+        }
         let amounts = books.most(&bill, day::of_millis(at_ms));
         let amounts = match amounts {
             Ok(amounts) => amounts,
-            Err(target) if claims.iter().any(|(_, limits)| limits.limits_spend()) => {
-                return Err(NotAccounted::PriceUnknown(target));
-            }
+            Err(target) if is_spend_limited => return Err(NotAccounted::PriceUnknown(target)),
             // As far as it is known: what is not will be told by the settlement.
             Err(_) => books.most_known(&bill, day::of_millis(at_ms)),
         };

@@ -60,6 +60,7 @@ impl Attempt {
                 Ok(answer.body)
             }
             Err(error) => {
+                self.tally.failed(&error);
                 self.watch.fail(&error);
                 self.span.fail(&error);
                 Err(error)
@@ -102,6 +103,7 @@ impl StreamedAttempt {
                 self.span.complete();
             }
             Err(error) => {
+                self.tally.failed(error);
                 self.watch.fail(error);
                 self.span.fail(error);
             }

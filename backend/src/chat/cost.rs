@@ -34,6 +34,13 @@ impl Tier {
     }
 }
 
+/// Whether a catalogue can know what a request costs that asks for this `service_tier`. `auto` leaves it to the project's
+/// settings at the provider, which may make it dearer: those who limit spending should not set it so.
+pub(super) fn may_be_priced(asked: Option<&str>) -> bool {
+    // As it is written in the body: no tier has a letter that must be escaped.
+    asked.is_none_or(|tier| !matches!(tier, "priority" | "scale" | "fast") && !tier.contains('\\'))
+}
+
 /// Trillionths of a dollar for a token of each kind.
 struct Rates {
     input: u32,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ports::{LimitSet, Principal, Subject};
+use crate::ports::{LimitSet, Owner, Principal, Subject};
 
 /// The limits that the configuration sets. What it says of somebody by name is whole: it has taken over already what it
 /// does not say from the limits of everybody.
@@ -14,7 +14,7 @@ pub(crate) struct LimitPolicy {
     pub(crate) user: LimitSet,
     /// Of every tenant.
     pub(crate) tenant: LimitSet,
-    /// Of users by name, of whatever tenant.
+    /// Of users by name: `tenant/user`, or the user's alone where he has no tenant. Two tenants may have a user of one name.
     pub(crate) users: BTreeMap<String, LimitSet>,
     /// Of tenants by name.
     pub(crate) tenants: BTreeMap<String, LimitSet>,
@@ -27,11 +27,21 @@ impl LimitPolicy {
         everybody.into_iter().chain(self.users.values()).chain(self.tenants.values()).all(LimitSet::is_empty)
     }
 
+    fn of_user(&self, Owner { tenant, user }: &Owner) -> Option<&LimitSet> {
+        if self.users.is_empty() {
+            None
+        } else if tenant.is_empty() {
+            self.users.get(user)
+        } else {
+            self.users.get(&format!("{tenant}/{user}"))
+        }
+    }
+
     /// Whom a request of this principal counts for, and against which limits; who has none is left out.
     pub(super) fn claims(&self, principal: &Principal) -> Vec<(Subject, LimitSet)> {
         let Principal { owner, key_id, limits, .. } = principal;
         let key = key_id.as_ref().map(|id| (Subject::Key(id.clone()), or(limits, &self.key)));
-        let user = *self.users.get(&owner.user).unwrap_or(&self.user);
+        let user = *self.of_user(owner).unwrap_or(&self.user);
         let tenant = *self.tenants.get(&owner.tenant).unwrap_or(&self.tenant);
         let tenant = (!owner.tenant.is_empty()).then(|| (Subject::Tenant(owner.tenant.clone()), tenant));
         let all = key.into_iter().chain([(Subject::User(owner.clone()), user)]).chain(tenant);
@@ -52,7 +62,6 @@ fn or(first: &LimitSet, second: &LimitSet) -> LimitSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::Owner;
 
     fn requests(limit: u64) -> LimitSet {
         LimitSet { requests_per_minute: Some(limit), ..LimitSet::default() }
@@ -64,7 +73,7 @@ mod tests {
             key: LimitSet { tokens_per_minute: Some(9), ..requests(1) },
             user: requests(2),
             tenant: LimitSet::default(),
-            users: [("ann".to_owned(), requests(3))].into(),
+            users: [("acme/ann".to_owned(), requests(3)), ("bob".to_owned(), requests(6))].into(),
             tenants: [("acme".to_owned(), requests(4))].into(),
         };
         let owner = |tenant: &str, user: &str| Owner { tenant: tenant.to_owned(), user: user.to_owned() };
@@ -84,6 +93,8 @@ mod tests {
         assert_eq!(policy.claims(&ann), expected);
         let bob = Principal { owner: owner("other", "bob"), ..Principal::anonymous() };
         assert_eq!(policy.claims(&bob), [(Subject::User(owner("other", "bob")), requests(2))]);
+        let nobodys = Principal { owner: owner("", "bob"), ..Principal::anonymous() };
+        assert_eq!(policy.claims(&nobodys), [(Subject::User(owner("", "bob")), requests(6))]);
         assert!(LimitPolicy::default().claims(&bob).is_empty());
     }
 }

@@ -9,7 +9,7 @@ use goblin_shared::{api::Api, catalogue::Target, chat_request::Estimate};
 use tokio::time::Instant;
 
 use crate::{
-    ports::{Answer, Chunk, Learnt, TokenCounts, Usage},
+    ports::{Answer, Chunk, Learnt, ProviderError, TokenCounts, Usage},
     wire::delivered,
 };
 
@@ -23,16 +23,22 @@ pub(super) struct Tally(Option<Arc<Mutex<Tallied>>>);
 pub(super) struct Tallied {
     api: Api,
     begun: Instant,
-    /// Who was called last.
-    pub(super) target: Option<Target>,
     /// How many calls there were.
     pub(super) attempts: u32,
     /// From the beginning of the request to the first content.
     pub(super) first_content: Option<Duration>,
-    /// How the last one called says that it processed the request.
+    /// The last call, and those before it that their providers may ask money for.
+    calls: Vec<Called>,
+}
+
+/// A call, as far as it decides on what is to be paid.
+#[derive(Clone, Debug)]
+pub(super) struct Called {
+    /// Who was called.
+    pub(super) target: Target,
+    /// How it says that it processed the request.
     pub(super) service_tier: Option<String>,
-    /// Something of its answer came that a client can use.
-    answered: bool,
+    stage: Stage,
     usage: Option<Usage>,
     /// It has said why the answer ends: what it says of tokens then is its last word.
     finished: bool,
@@ -40,21 +46,49 @@ pub(super) struct Tallied {
     text: Estimate,
 }
 
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing that a client can use has come, be it under way or over.
+    Silent,
+    /// It was not processed: there is nothing to pay.
+    Refused,
+    /// The answer is complete, and empty.
+    Empty,
+    /// Content came.
+    Content,
+}
+
+/// What a call is to be paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// These tokens.
+    Known(TokenCounts),
+    /// At least these, and what else is not known: it was sent, and nobody knows how far its provider got.
+    AtLeast(TokenCounts),
+}
+
+/// Whether a provider may ask money for a call that failed so: it was sent, and neither was it refused nor did its
+/// provider report an error in place of an answer.
+fn may_be_billed(error: &ProviderError) -> bool {
+    match error {
+        ProviderError::Broken(_) | ProviderError::Cut | ProviderError::Garbage(_) | ProviderError::TimedOut { .. } => {
+            true
+        }
+        ProviderError::Rejected { .. }
+        | ProviderError::Unauthorized { .. }
+        | ProviderError::Overloaded { .. }
+        | ProviderError::Status { .. }
+        | ProviderError::Reported { .. }
+        | ProviderError::Unreachable { .. } => false,
+    }
+}
+
 impl Tally {
     /// Of a request that begins now.
     pub(super) fn new(api: Api, begun: Instant) -> Self {
-        Self(Some(Arc::new(Mutex::new(Tallied {
-            api,
-            begun,
-            target: None,
-            attempts: 0,
-            first_content: None,
-            service_tier: None,
-            answered: false,
-            usage: None,
-            finished: false,
-            text: Estimate::default(),
-        }))))
+        let nothing = Tallied { api, begun, attempts: 0, first_content: None, calls: Vec::new() };
+        Self(Some(Arc::new(Mutex::new(nothing))))
     }
 
     /// What is known now.
@@ -62,58 +96,83 @@ impl Tally {
         self.lock().map(|tallied| tallied.clone())
     }
 
-    /// A call of `target` begins. What came of those before it is nobody's: they failed before the first content.
+    /// A call of `target` begins.
     pub(super) fn call(&self, target: &Target) {
         if let Some(mut tallied) = self.lock() {
             tallied.attempts += 1;
-            tallied.target = Some(target.clone());
-            tallied.service_tier = None;
-            tallied.usage = None;
-            tallied.finished = false;
-            tallied.text = Estimate::default();
+            tallied.calls.retain(|before| before.stage != Stage::Refused);
+            tallied.calls.push(Called {
+                target: target.clone(),
+                service_tier: None,
+                stage: Stage::Silent,
+                usage: None,
+                finished: false,
+                text: Estimate::default(),
+            });
         }
+    }
+
+    /// The call failed.
+    pub(super) fn failed(&self, error: &ProviderError) {
+        self.change(|_, call| {
+            if call.stage == Stage::Silent && !may_be_billed(error) {
+                call.stage = Stage::Refused;
+            }
+        });
     }
 
     /// Something is known of the answer.
     pub(super) fn learn(&self, news: &Learnt) {
-        if let Some(mut tallied) = self.lock() {
-            tallied.usage = news.usage.or(tallied.usage);
-            tallied.finished |= news.finish_reason.is_some();
-            if tallied.service_tier.is_none() {
-                tallied.service_tier.clone_from(&news.service_tier);
+        self.change(|_, call| {
+            call.usage = news.usage.or(call.usage);
+            call.finished |= news.finish_reason.is_some();
+            if call.service_tier.is_none() {
+                call.service_tier.clone_from(&news.service_tier);
             }
-        }
+        });
     }
 
     /// A piece of the answer is here.
     pub(super) fn chunk(&self, chunk: &Chunk) {
-        if chunk.content
-            && let Some(mut tallied) = self.lock()
-        {
-            let api = tallied.api;
-            delivered::count(api, chunk.data.as_bytes(), &mut tallied.text);
-            tallied.content();
+        if chunk.content {
+            self.change(|api, call| {
+                delivered::count(api, chunk.data.as_bytes(), &mut call.text);
+                call.stage = Stage::Content;
+            });
         }
     }
 
     /// The whole answer is here.
     pub(super) fn answer(&self, answer: &Answer) {
-        if let Some(mut tallied) = self.lock() {
-            let api = tallied.api;
-            tallied.usage = answer.facts.usage;
-            tallied.service_tier.clone_from(&answer.facts.service_tier);
-            if tallied.usage.is_none() {
-                delivered::count(api, &answer.body, &mut tallied.text);
+        self.change(|api, call| {
+            call.usage = answer.facts.usage;
+            call.service_tier.clone_from(&answer.facts.service_tier);
+            if call.usage.is_none() {
+                delivered::count(api, &answer.body, &mut call.text);
             }
-            tallied.content();
-        }
+            call.stage = Stage::Content;
+        });
     }
 
     /// A streamed answer is complete, be it an empty one.
     pub(super) fn complete(&self) {
-        if let Some(mut tallied) = self.lock() {
-            tallied.answered = true;
-            tallied.finished = true;
+        self.change(|_, call| {
+            if call.stage != Stage::Content {
+                call.stage = Stage::Empty;
+            }
+            call.finished = true;
+        });
+    }
+
+    /// Changes the last call.
+    fn change(&self, change: impl FnOnce(Api, &mut Called)) {
+        let Some(mut tallied) = self.lock() else { return };
+        let Tallied { api, begun, first_content, calls, .. } = &mut *tallied;
+        if let Some(call) = calls.last_mut() {
+            change(*api, call);
+            if call.stage == Stage::Content && first_content.is_none() {
+                *first_content = Some(begun.elapsed());
+            }
         }
     }
 
@@ -124,33 +183,36 @@ impl Tally {
 }
 
 impl Tallied {
-    fn content(&mut self) {
-        self.answered = true;
-        if self.first_content.is_none() {
-            self.first_content = Some(self.begun.elapsed());
-        }
+    /// Who was called last.
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.calls.last().map(|call| &call.target)
     }
 
-    /// The tokens that count; `None` where no provider answered anything. `prompt` is the estimate of the prompt.
-    ///
+    /// What is to be paid for. `prompt` is the estimate of the prompt.
+    pub(super) fn uses(&self, prompt: u64) -> impl Iterator<Item = (&Called, Use)> {
+        self.calls.iter().filter(|call| call.stage != Stage::Refused).map(move |call| (call, call.used(prompt)))
+    }
+}
+
+impl Called {
     /// What the provider says counts. Where it says nothing, or has not come to its last word, the text so far counts when
     /// that is more: what streams tell at their beginning is the prompt alone.
-    pub(super) fn tokens(&self, prompt: u64) -> Option<TokenCounts> {
-        if !self.answered {
-            return None;
-        }
+    fn used(&self, prompt: u64) -> Use {
         let text = u64::from(self.text.tokens());
+        let is_answered = matches!(self.stage, Stage::Empty | Stage::Content);
         let Some(usage) = self.usage else {
-            return Some(TokenCounts { prompt, completion: text, estimated: true, ..TokenCounts::default() });
+            let counted = TokenCounts { prompt, completion: text, estimated: true, ..TokenCounts::default() };
+            return if is_answered { Use::Known(counted) } else { Use::AtLeast(counted) };
         };
-        let estimated = !self.finished && self.first_content.is_some() && text > usage.completion_tokens;
-        Some(TokenCounts {
+        let is_more = !self.finished && self.stage == Stage::Content && text > usage.completion_tokens;
+        let counted = TokenCounts {
             prompt: usage.prompt_tokens,
-            completion: if estimated { text } else { usage.completion_tokens },
+            completion: if is_more { text } else { usage.completion_tokens },
             cached: usage.cached_tokens.unwrap_or_default(),
             cache_write: usage.cache_write_tokens.unwrap_or_default(),
             reasoning: usage.reasoning_tokens.unwrap_or_default(),
-            estimated,
-        })
+            estimated: is_more || !is_answered,
+        };
+        if is_answered { Use::Known(counted) } else { Use::AtLeast(counted) }
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) user: LimitSet,
     /// `[limits.tenant]`: of each tenant, over all its users.
     pub(crate) tenant: LimitSet,
-    /// `[limits.users."NAME"]`: of users of this name, in place of `[limits.user]`, field by field.
+    /// `[limits.users."NAME"]`: of the user `tenant/user`, or of one without a tenant, in place of `[limits.user]`, field by
+    /// field.
     pub(crate) users: BTreeMap<String, LimitSet>,
     /// `[limits.tenants."NAME"]`: of this tenant, in place of `[limits.tenant]`, field by field.
     pub(crate) tenants: BTreeMap<String, LimitSet>,

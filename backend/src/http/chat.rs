@@ -186,6 +186,7 @@ fn bill<'a>(
         prompt_tokens: facts.prompt_tokens.into(),
         output_tokens: facts.output_tokens,
         choices: facts.choices,
+        service_tier: facts.service_tier,
         entries,
     }
 }

@@ -142,6 +142,11 @@ impl From<NotAccounted> for Failure {
                 );
                 ClientError::new(ErrorCode::PriceUnknown, message).with_param("model").into()
             }
+            NotAccounted::TierUnpriced => {
+                let message = "What this tier costs is not known here, and your spending is limited; \
+                               leave `service_tier` out, or ask for `default` or `flex`.";
+                ClientError::new(ErrorCode::PriceUnknown, message).with_param("service_tier").into()
+            }
             NotAccounted::Claimed => {
                 let message = "This request is being answered, or has been; send a new one.";
                 Self::new(ClientError::new(ErrorCode::AlreadyClaimed, message)).for_good()

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -62,7 +62,15 @@ pub(crate) struct ApiKeys {
     issuers: Vec<IssuerSecret>,
     believed_for: Duration,
     clock: Arc<dyn Clock>,
-    remembered: Mutex<HashMap<String, (Arc<KeyRecord>, Instant)>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// Keys, and when each was asked for.
+    keys: HashMap<String, (Arc<KeyRecord>, Instant)>,
+    /// How often anything was forgotten on purpose. An answer to a question from before that may be of before it too.
+    changes: u64,
 }
 
 /// Which of a key's secrets somebody has.
@@ -85,7 +93,7 @@ impl ApiKeys {
         believed_for: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, issuers, believed_for, clock, remembered: Mutex::default() }
+        Self { store, issuers, believed_for, clock, memory: Mutex::default() }
     }
 
     /// Whose a key is.
@@ -105,12 +113,12 @@ impl ApiKeys {
         }
         // Nothing is remembered, or it does not fit: the store is asked, be the id or the secret wrong, and both take the
         // same way. That also lets a key in at once that another instance has rotated.
-        let asked = Instant::now();
+        let (asked, changes) = (Instant::now(), self.memory().changes);
         let found = store.find(key.id()).await.map_err(KeyDenied::Store)?.map(Arc::new);
         let fit = fit(found.as_deref(), &hash, now_ms);
         match (found, fit) {
             (Some(record), Fit::Counts) => {
-                self.remember(&record, asked);
+                self.remember(&record, asked, changes);
                 judge(&record, now_ms)
             }
             (Some(_), Fit::Over) => rejected(KeyRejection::Replaced),
@@ -120,30 +128,34 @@ impl ApiKeys {
 
     /// Asks anew from now on, because the key was changed.
     pub(crate) fn forget(&self, id: &str) {
-        self.memory().remove(id);
+        let mut memory = self.memory();
+        memory.keys.remove(id);
+        memory.changes += 1;
     }
 
     fn remembered(&self, id: &str) -> Option<Arc<KeyRecord>> {
         let memory = self.memory();
-        memory.get(id).filter(|(_, asked)| asked.elapsed() < self.believed_for).map(|(record, _)| record.clone())
+        memory.keys.get(id).filter(|(_, asked)| asked.elapsed() < self.believed_for).map(|(record, _)| record.clone())
     }
 
-    fn remember(&self, record: &Arc<KeyRecord>, asked: Instant) {
-        if self.believed_for.is_zero() {
+    /// Unless something was changed since it was asked for.
+    fn remember(&self, record: &Arc<KeyRecord>, asked: Instant, changes: u64) {
+        let mut memory = self.memory();
+        if self.believed_for.is_zero() || memory.changes != changes {
             return;
         }
-        let mut memory = self.memory();
-        if memory.len() >= REMEMBERED && !memory.contains_key(&record.id) {
-            memory.retain(|_, (_, asked)| asked.elapsed() < self.believed_for);
+        let keys = &mut memory.keys;
+        if keys.len() >= REMEMBERED && !keys.contains_key(&record.id) {
+            keys.retain(|_, (_, asked)| asked.elapsed() < self.believed_for);
         }
-        if memory.len() < REMEMBERED || memory.contains_key(&record.id) {
-            memory.insert(record.id.clone(), (record.clone(), asked));
+        if keys.len() < REMEMBERED || keys.contains_key(&record.id) {
+            keys.insert(record.id.clone(), (record.clone(), asked));
         }
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Arc<KeyRecord>, Instant)>> {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing in here panics between two changes.
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

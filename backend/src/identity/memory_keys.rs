@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use crate::ports::{KeyRecord, Keys, SecretHash, StoreError};
 
@@ -18,6 +19,8 @@ pub(crate) struct MemoryKeys {
     keys: Mutex<BTreeMap<String, KeyRecord>>,
     fails: AtomicBool,
     finds: AtomicU32,
+    /// Answers to [`Keys::find`] that may be given; `None`: all at once.
+    held: Mutex<Option<Arc<Semaphore>>>,
 }
 
 impl MemoryKeys {
@@ -29,6 +32,11 @@ impl MemoryKeys {
     /// How often it was asked for a key.
     pub(crate) fn finds(&self) -> u32 {
         self.finds.load(Ordering::Relaxed)
+    }
+
+    /// From now on what was found is told only when the semaphore has a permit for it.
+    pub(crate) fn hold(&self, until: Arc<Semaphore>) {
+        *self.held.lock().unwrap() = Some(until);
     }
 
     /// What it keeps of a key.
@@ -48,7 +56,12 @@ impl MemoryKeys {
 impl Keys for MemoryKeys {
     async fn find(&self, id: &str) -> Result<Option<KeyRecord>, StoreError> {
         self.finds.fetch_add(1, Ordering::Relaxed);
-        Ok(self.reached()?.get(id).cloned())
+        let found = self.reached()?.get(id).cloned();
+        let held = self.held.lock().unwrap().clone();
+        if let Some(until) = held {
+            until.acquire().await.expect("it is not closed").forget();
+        }
+        Ok(found)
     }
 
     async fn insert(&self, key: &KeyRecord) -> Result<(), StoreError> {

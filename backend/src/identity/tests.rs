@@ -9,7 +9,7 @@ use std::{
 };
 
 use goblin_shared::api_key::{ApiKey, IssuerSecret};
-use tokio::time::advance;
+use tokio::{sync::Semaphore, time::advance};
 
 use super::{
     ApiKeys, Denied, Identity, Issued, Jwt, JwtSettings, KeyOffice, KeyRejection, Mode, NewKey, OfficeError,
@@ -111,6 +111,23 @@ async fn a_key_is_believed_for_a_while_and_then_looked_up_again() {
         careful.check(&key).await.unwrap();
     }
     assert_eq!(careful.store.finds(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_before_a_change_is_not_remembered_after_it() {
+    let bench = Bench::new(BELIEVED);
+    let key = bench.issue().await.key;
+    let may_answer = Arc::new(Semaphore::new(0));
+    bench.store.hold(may_answer.clone());
+    let change = async {
+        // The key was found; it is revoked before that is told.
+        bench.office.revoke(key.id()).await.unwrap();
+        bench.keys.forget(key.id());
+        may_answer.add_permits(2);
+    };
+    let (found, ()) = tokio::join!(bench.check(&key), change);
+    found.unwrap();
+    assert_eq!(bench.check(&key).await, Err(KeyRejection::Revoked));
 }
 
 #[tokio::test(start_paused = true)]

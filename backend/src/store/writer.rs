@@ -52,6 +52,13 @@ pub(crate) enum Opened {
 /// A ledger that writes several rows at once.
 #[async_trait]
 pub(crate) trait Batch: Send {
+    /// Settlements ride with whatever opening comes: right where a transaction costs more than its rows. Otherwise they come
+    /// together for a moment even while openings are written.
+    const RIDES: bool = true;
+
+    /// Called once before a transaction with openings, when no more of them wait, for a batch that lets others run then.
+    fn gather(&mut self) {}
+
     /// Writes all or nothing, in one transaction: inserts what is new, then settles what is open (and leaves alone what is
     /// not, or is not there). What became of each opening. After an error everything may be given again.
     async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError>;
@@ -71,7 +78,6 @@ struct Open {
 
 enum Wish {
     Open(Box<Open>),
-    Settle(Box<Settlement>, oneshot::Sender<()>),
     /// It is open, and nobody will settle it.
     Abandon(Row),
 }
@@ -80,6 +86,8 @@ enum Wish {
 #[derive(Clone)]
 pub(crate) struct Writer {
     wishes: mpsc::UnboundedSender<Wish>,
+    /// Apart, so that a task that waits for an opening is not woken by each of them.
+    settlements: mpsc::UnboundedSender<Kept>,
     settling: Arc<Settling>,
     timeout: Duration,
 }
@@ -141,9 +149,18 @@ impl Writer {
     fn with<B: Batch + 'static>(batch: B, timeout: Duration) -> (Self, Task<B>) {
         // Not bounded here: openings are by the requests that may be in flight, and each has one settlement.
         let (wishes, received) = mpsc::unbounded_channel();
+        let (settlements, settled) = mpsc::unbounded_channel();
         let settling = Arc::new(Settling::default());
-        let task = Task { batch, wishes: received, settling: settling.clone(), kept: Vec::new(), pause: PAUSES.0 };
-        (Self { wishes, settling, timeout }, task)
+        let task = Task {
+            batch,
+            wishes: received,
+            settlements: settled,
+            settling: settling.clone(),
+            kept: Vec::new(),
+            taken: Instant::now(),
+            pause: PAUSES.0,
+        };
+        (Self { wishes, settlements, settling, timeout }, task)
     }
 
     /// See [`crate::ports::Ledger::open`].
@@ -166,7 +183,7 @@ impl Writer {
     pub(crate) fn settle(&self, settlement: Settlement) -> Written {
         let (written, told) = oneshot::channel();
         self.settling.add();
-        if self.wishes.send(Wish::Settle(Box::new(settlement), written)).is_err() {
+        if self.settlements.send(Kept { settlement, written: Some(written) }).is_err() {
             self.settling.remove(1);
             tracing::error!("a settlement is lost: the task that writes is gone");
         }
@@ -199,8 +216,11 @@ struct Kept {
 struct Task<B> {
     batch: B,
     wishes: mpsc::UnboundedReceiver<Wish>,
+    settlements: mpsc::UnboundedReceiver<Kept>,
     settling: Arc<Settling>,
     kept: Vec<Kept>,
+    /// When settlements were taken last.
+    taken: Instant,
     /// After the next failure.
     pause: Duration,
 }
@@ -229,13 +249,21 @@ impl<B: Batch> Task<B> {
     async fn gather(&mut self, opens: &mut Vec<Open>) -> bool {
         let mut is_open = true;
         if self.kept.is_empty() && opens.is_empty() {
-            match self.wishes.recv().await {
-                Some(wish) => self.take(wish, opens),
-                None => return false,
+            tokio::select! {
+                biased;
+                wish = self.wishes.recv() => match wish {
+                    Some(wish) => self.take(wish, opens),
+                    None => is_open = false,
+                },
+                Some(settlement) = self.settlements.recv() => self.kept.push(settlement),
             }
         }
         let until = Instant::now() + LINGER;
+        let mut is_gathered = false;
         loop {
+            if B::RIDES || opens.is_empty() || self.taken.elapsed() >= LINGER {
+                self.take_settlements(opens.len());
+            }
             match self.wishes.try_recv() {
                 Ok(wish) => {
                     self.take(wish, opens);
@@ -244,22 +272,37 @@ impl<B: Batch> Task<B> {
                     }
                 }
                 Err(mpsc::error::TryRecvError::Disconnected) => return false,
-                Err(mpsc::error::TryRecvError::Empty) if !opens.is_empty() => return is_open,
+                Err(mpsc::error::TryRecvError::Empty) if !opens.is_empty() => {
+                    if std::mem::replace(&mut is_gathered, true) {
+                        return is_open;
+                    }
+                    self.batch.gather();
+                }
                 Err(mpsc::error::TryRecvError::Empty) => match timeout_at(until, self.wishes.recv()).await {
                     Ok(Some(wish)) => self.take(wish, opens),
                     Ok(None) => is_open = false,
-                    Err(_) => return is_open,
+                    Err(_) => {
+                        self.take_settlements(0);
+                        return is_open;
+                    }
                 },
             }
+        }
+    }
+
+    /// Takes as many as have room in a transaction beside so many openings.
+    fn take_settlements(&mut self, opens: usize) {
+        self.taken = Instant::now();
+        while opens + self.kept.len() < ROWS
+            && let Ok(settlement) = self.settlements.try_recv()
+        {
+            self.kept.push(settlement);
         }
     }
 
     fn take(&mut self, wish: Wish, opens: &mut Vec<Open>) {
         match wish {
             Wish::Open(open) => opens.push(*open),
-            Wish::Settle(settlement, written) => {
-                self.kept.push(Kept { settlement: *settlement, written: Some(written) });
-            }
             Wish::Abandon(row) => self.keep_abandoned(row, LedgerOutcome::Cancelled),
         }
     }

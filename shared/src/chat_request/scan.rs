@@ -55,6 +55,7 @@ pub(super) struct Scan<'a> {
     pub(super) choices: Option<u32>,
     pub(super) conversation_id: Conversation<'a>,
     pub(super) prompt_cache_key: &'a [u8],
+    pub(super) service_tier: &'a [u8],
     pub(super) user: &'a [u8],
 }
 
@@ -72,6 +73,7 @@ enum Member {
     Choices,
     ConversationId,
     PromptCacheKey,
+    ServiceTier,
     User,
     // Of Anthropic's messages alone.
     OutputConfig,
@@ -87,6 +89,7 @@ impl Member {
             (Api::Embeddings, b"input") => Self::Input,
             (Api::ChatCompletions | Api::Embeddings, b"user") => Self::User,
             (_, b"conversation_id") => Self::ConversationId,
+            (_, b"service_tier") => Self::ServiceTier,
             (Api::Embeddings, _) => Self::Other,
             (_, b"messages") => Self::Messages,
             (_, b"system") => Self::System,
@@ -300,6 +303,7 @@ impl<'a> Scan<'a> {
             }
             Member::ConversationId if place.level == 1 => self.conversation_id = Conversation::Text(text),
             Member::PromptCacheKey if place.level == 1 => self.prompt_cache_key = text,
+            Member::ServiceTier if place.level == 1 => self.service_tier = text,
             Member::User if place.level == 1 => self.user = text,
             _ => {}
         }

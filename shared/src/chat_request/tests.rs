@@ -42,6 +42,23 @@ fn answers_are_counted_where_the_api_gives_several() {
 }
 
 #[test]
+fn the_tier_is_read_as_it_is_written() {
+    let body = |members: &str| format!(r#"{{"model":"m","messages":[{{}}],"input":"x","max_tokens":1{members}}}"#);
+    for (members, expected) in [
+        ("", None),
+        (r#","service_tier":"priority""#, Some("priority")),
+        (r#","service_tier":"prior\u0069ty""#, Some(r"prior\u0069ty")),
+        (r#","service_tier":null,"x":{"service_tier":"flex"}"#, None),
+    ] {
+        for api in [Api::ChatCompletions, Api::Messages, Api::Embeddings] {
+            assert_eq!(read(body(members).as_bytes(), 64, api).unwrap().service_tier, expected, "{members}");
+        }
+    }
+    let twice = body(r#","service_tier":"default","service_tier":"priority""#);
+    assert!(read(twice.as_bytes(), 64, Api::ChatCompletions).is_err());
+}
+
+#[test]
 fn what_is_missing_is_named() {
     assert_eq!(code(r#"{"messages":[{}]}"#), ("invalid_field", Some("model".into())));
     assert_eq!(code(r#"{"model":"","messages":[{}]}"#), ("invalid_field", Some("model".into())));

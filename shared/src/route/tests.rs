@@ -25,6 +25,7 @@ fn facts(model: &str) -> ChatFacts<'_> {
         choices: 1,
         needs: Capabilities::default(),
         sticky: None,
+        service_tier: None,
         conversation_id: None,
     }
 }

@@ -16,7 +16,11 @@ const CONNECTIONS: u32 = 16;
 /// So much that the load never reaches it, as a decimal number of requests, tokens and dollars alike.
 const PLENTY: &str = "1000000000";
 
-/// A backend that wants a key, counts everything against limits of all three levels, and writes everything down.
+/// Limits of all four kinds, and of all three levels.
+const LIMITS: [&str; 4] =
+    ["KEY__REQUESTS_PER_MINUTE", "KEY__TOKENS_PER_MINUTE", "USER__USD_PER_DAY", "TENANT__USD_PER_MONTH"];
+
+/// A backend that wants a key, counts everything against limits, and writes everything down.
 struct Accounting {
     backend: Backend,
     key: String,
@@ -33,11 +37,7 @@ impl Accounting {
             ("GOBLIN_AUTH__ISSUER_SECRETS".to_owned(), issuer),
             ("GOBLIN_STORE__URL".to_owned(), url),
         ];
-        for level in ["KEY", "USER", "TENANT"] {
-            for limit in ["REQUESTS_PER_MINUTE", "TOKENS_PER_MINUTE", "USD_PER_DAY", "USD_PER_MONTH"] {
-                env.push((format!("GOBLIN_LIMITS__{level}__{limit}"), PLENTY.to_owned()));
-            }
-        }
+        env.extend(LIMITS.map(|limit| (format!("GOBLIN_LIMITS__{limit}"), PLENTY.to_owned())));
         Ok(Self { backend: start_with(origin, env).await?, key, _store: store })
     }
 }

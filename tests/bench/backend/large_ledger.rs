@@ -70,11 +70,11 @@ async fn ask(backend: &Backend, key: &str) -> Result<f64> {
 async fn fill(path: &Path, rows: u32) -> Result<()> {
     let mut connection = SqliteConnectOptions::new().filename(path).disable_statement_logging().connect().await?;
     let rows_sql = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1) \
-        INSERT INTO ledger (request_id, started_ms, api, stream, tenant, user_name, key_id, model_asked, trace_id, \
+        INSERT INTO ledger (request_id, opening, started_ms, api, stream, tenant, user_name, key_id, model_asked, trace_id, \
         reserved_requests, reserved_tokens, reserved_nano_usd, outcome, provider, model, attempts, prompt_tokens, \
         completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, tokens_estimated, cost_nano_usd, \
         charged_requests, charged_tokens, charged_nano_usd, duration_us, first_content_us) \
-        SELECT unhex(printf('%012x', t) || '7000' || printf('%016x', i)), t, '/v1/chat/completions', i & 1, 'acme', \
+        SELECT unhex(printf('%012x', t) || '7000' || printf('%016x', i)), randomblob(16), t, '/v1/chat/completions', i & 1, 'acme', \
         printf('user%03d', i % 100), printf('key%09d', i % ?2), 'gpt-4o-mini', hex(randomblob(16)), 1, 1500, 1200, \
         'completed', 'openai', 'gpt-4o-mini', 1, 1000, 300, 0, 0, 0, 0, 330000, 1, 1300, 330000, 900000, 300000 \
         FROM (SELECT i, (?3 * 86400000) + CAST(i AS INTEGER) * (?4 * 86400000) / ?1 AS t FROM n)";

@@ -2,21 +2,36 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use goblin_tests::ledger_reader::{LedgerReader, LedgerRow};
+use goblin_tests::{
+    ledger_reader::{LedgerReader, LedgerRow},
+    postgres::Postgres,
+    redis::Redis,
+};
+use serde_json::json;
 
 use super::{
-    bench::Bench,
+    bench::{Bench, chat},
     drawn,
+    figures::{Window, left},
     invariants::Books,
-    load::{ALL_KINDS, Load},
+    load::{ALL_KINDS, Load, MAX_TOKENS},
+    outages::needed,
+    seen::{id_of, now_ms},
 };
-use crate::suite::Suite;
+use crate::suite::{Outcome, Suite};
 
 pub(crate) fn register(suite: &mut Suite) {
     suite.test(TEST, || async { every_request_is_in_the_books().await });
+    suite.test(OF_TWO, one_of_two_is_killed);
 }
 
 const TEST: &str = "every_request_is_in_the_books_though_the_backend_is_killed_fifty_times";
+
+const OF_TWO: &str = "every_request_is_in_the_books_though_one_of_two_instances_is_killed_ten_times";
+
+const KILLS_OF_TWO: usize = 10;
+/// A limit that the load never reaches, in billionths of a dollar: as `keys create` takes it, as `ratelimit` names it.
+const BUDGET: (u64, [&str; 2], &str) = (1_000_000_000_000, ["--usd-per-day", "1000"], "key-usd-per-day");
 
 const KILLS: usize = 50;
 const CALLERS: usize = 8;
@@ -82,4 +97,56 @@ fn assert_only_interrupted(before: Vec<LedgerRow>, after: &[LedgerRow]) {
         }
     }
     assert!(after.is_empty(), "nobody asked for {after:?}");
+}
+
+/// The rows of the dead are interrupted by the other one, when their lease is over.
+async fn one_of_two_is_killed() -> Outcome {
+    let (redis, postgres) = match (needed(Redis::shared().await), needed(Postgres::shared().await)) {
+        (Ok(redis), Ok(postgres)) => (redis, postgres),
+        (Err(outcome), _) | (_, Err(outcome)) => return outcome,
+    };
+    let mut rng = drawn::generator(OF_TWO);
+    let bench = Bench::over(postgres.database().await.unwrap()).await;
+    let bench = bench.with("GOBLIN_STORE__REDIS", redis.database().unwrap()).with("GOBLIN_LIMITS__COUNT_IN", "redis");
+    let (limit, arguments, name) = BUDGET;
+    let key = bench.key(&arguments).await;
+    let began = now_ms();
+    let steady = bench.start().await;
+    let loads = [(); 2].map(|()| Load::of(&bench, &key, ALL_KINDS, CALLERS, &mut rng));
+    loads[0].turn_to(steady.service());
+    for _ in 0..KILLS_OF_TWO {
+        let mortal = bench.start().await;
+        loads[1].turn_to(mortal.service());
+        loads[1].goes_on(rng.u64(1..=EVENTS)).await;
+        tokio::time::sleep(Duration::from_micros(rng.u64(0..=BEHIND_US))).await;
+        mortal.kill().await;
+        loads[1].pause();
+    }
+    let [of_steady, of_mortal] = loads;
+    let seen = [of_steady.end().await, of_mortal.end().await].concat();
+    let books = Books::settled(&bench).await;
+    books.assert_account_for(&seen, &bench.provider.traces(), true);
+    let interrupted = books.rows.iter().filter(|row| row.is("interrupted")).count();
+    assert!(interrupted > 0, "no kill came in the midst of anything");
+    // What is counted is what the ledger charged, but for what was reserved when a kill came and had no row yet.
+    let client = goblin_tests::http_client::new();
+    let body = bench.provider.ask("Hello", json!({"max_tokens": MAX_TOKENS}));
+    let answer = chat(&client, &steady, &key, &body).send().await.unwrap();
+    let (id, left) = (id_of(&answer), left(&answer, name).unwrap_or_else(|| panic!("{:?}", answer.headers())));
+    answer.text().await.unwrap();
+    let rows = Books::settled(&bench).await.rows;
+    let own = rows.iter().find(|row| row.request_id == id).expect("its row");
+    let others: u64 = rows.iter().filter(|row| row.request_id != id).filter_map(|row| row.charged_nano_usd).sum();
+    let expected = limit - others - own.reserved_nano_usd;
+    let most = (KILLS_OF_TWO * CALLERS) as u64 * own.reserved_nano_usd;
+    // Tests do not run around midnight without being told so.
+    if Window::Day.of(began) == Window::Day.of(now_ms()) {
+        let told = left * 1_000;
+        // Told in millionths of a dollar, rounded down.
+        let right = (expected - most) / 1_000 * 1_000..=expected;
+        assert!(right.contains(&told), "{told} are left, though {others} were charged: {right:?}");
+    }
+    steady.terminate(goblin_tests::patience::PATIENCE).await;
+    println!("{OF_TWO}: {} requests, {interrupted} interrupted", rows.len());
+    Outcome::Passed
 }

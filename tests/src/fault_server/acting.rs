@@ -154,10 +154,10 @@ impl Answer {
         self.stream.write_all(b"0\r\n\r\n").await
     }
 
-    /// The head of a stream.
+    /// The head of a stream. Nobody is to send another request over a connection that ends with its answer.
     async fn open(&mut self) -> io::Result<()> {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        self.stream.write_all(head.as_bytes()).await
+        let fields = "content-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+        self.stream.write_all(format!("HTTP/1.1 200 OK\r\n{fields}").as_bytes()).await
     }
 
     async fn chunk(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -8,10 +8,10 @@ async fn store(folder: &Path) -> (String, SqliteConnection) {
     let mut connection = SqliteConnection::connect_with(&options.create_if_missing(true)).await.unwrap();
     let schema = fs::read_to_string(workspace::root().join("backend/migrations/sqlite/0001_begin.sql")).unwrap();
     let row = |id: u8, settled: &str| {
-        let columns = "request_id, started_ms, api, stream, tenant, user_name, model_asked, reserved_requests, \
+        let columns = "request_id, opening, started_ms, api, stream, tenant, user_name, model_asked, reserved_requests, \
              reserved_tokens, reserved_nano_usd, outcome, attempts, prompt_tokens, completion_tokens, cached_tokens, \
              cache_write_tokens, reasoning_tokens, tokens_estimated, charged_requests, charged_tokens, charged_nano_usd";
-        let known = "86400001, 'chat_completions', 1, '', 'ann', 'gpt', 1, 20, 30";
+        let known = "zeroblob(16), 86400001, 'chat_completions', 1, '', 'ann', 'gpt', 1, 20, 30";
         format!("INSERT INTO ledger ({columns}) VALUES (x'{}', {known}, {settled});", hex::encode([id; 16]))
     };
     let open = row(2, &["NULL"; 11].join(", "));

@@ -90,6 +90,26 @@ async fn a_model_of_unknown_price_is_refused_only_where_spending_is_limited() {
 }
 
 #[tokio::test]
+async fn a_tier_of_unknown_price_is_refused_only_where_spending_is_limited() {
+    let entries = entries(1);
+    for (tier, is_refused) in [
+        ("priority", true),
+        ("prior\\u0069ty", true),
+        ("scale", true),
+        ("flex", false),
+        ("auto", false),
+        ("default", false),
+    ] {
+        let bill = || Bill { service_tier: Some(tier), ..bill(&entries) };
+        let recorder = Recorder::new(Trouble::None);
+        let limited = accounts(&recorder, Some(u64::MAX)).open(bill()).await;
+        assert_eq!(matches!(limited, Err(NotAccounted::TierUnpriced)), is_refused, "{tier}");
+        assert_eq!(recorder.told().is_empty(), is_refused, "{tier}");
+        assert!(accounts(&recorder, None).open(bill()).await.is_ok(), "{tier}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_down_is_put_back() {
     let entries = entries(1);
     let nothing = Told::Used(Amounts::default());

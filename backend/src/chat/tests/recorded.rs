@@ -48,6 +48,7 @@ pub(super) fn bill(entries: &[Usable]) -> Bill<'_> {
         prompt_tokens: 10,
         output_tokens: None,
         choices: 1,
+        service_tier: None,
         entries,
     }
 }

@@ -46,6 +46,15 @@ fn nothing(outcome: LedgerOutcome, code: Option<&'static str>, by: Option<&str>,
     Came { outcome, code, by: by.map(str::to_owned), attempts, tokens: TokenCounts::default(), cost: Some(0), charged }
 }
 
+/// What is reserved where `a` alone may answer.
+const RESERVED: Amounts = Amounts { requests: 1, tokens: 210, nano_usd: 410_000 };
+
+/// What nobody knows the price of, though some calls were sent: charged is what was reserved.
+fn unknown(outcome: LedgerOutcome, code: Option<&'static str>, by: &str, attempts: u32, prompt: u64) -> Came {
+    let tokens = TokenCounts { prompt, estimated: true, ..TokenCounts::default() };
+    Came { tokens, cost: None, charged: RESERVED, ..nothing(outcome, code, Some(by), attempts) }
+}
+
 /// What the first or the second answered, with tokens of this prompt and this completion.
 fn used(outcome: LedgerOutcome, by: &str, attempts: u32, prompt: u64, completion: u64, estimated: bool) -> Came {
     let micro_usd = if by == "a" { prompt + 2 * completion } else { 3 * prompt + 4 * completion };
@@ -139,11 +148,56 @@ async fn what_fails_before_its_content_costs_nothing() {
     let account = account(&recorder, &plan, false).await;
     assert!(plan.service.complete(&plan.entries, &request(false), account).await.is_err());
     assert_eq!(came(&recorder.settlement()), nothing(LedgerOutcome::Failed, Some("overloaded"), None, 0));
-    // What a stream says of tokens before it fails is nothing that came.
-    let events = [Ok(told(Usage { prompt_tokens: 9, ..Usage::default() })), Err(ProviderError::Cut)];
+    // What a stream says of tokens before it is refused is nothing that came.
+    let events = [Ok(told(Usage { prompt_tokens: 9, ..Usage::default() })), Err(status(404))];
     let settlement = streamed(events).await;
     assert_eq!(came(&settlement), nothing(LedgerOutcome::Failed, Some("provider_failed"), Some("a"), 1));
     assert_eq!(settlement.first_content_us, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_which_nobody_knows_how_far_it_came_may_cost_what_was_reserved() {
+    let failed = |prompt| unknown(LedgerOutcome::Failed, Some("provider_failed"), "a", 1, prompt);
+    let garbage = || ProviderError::Garbage("x");
+    let (settlement, recorder) = complete(&Plan::new(vec![answers([Err(garbage())])])).await;
+    assert_eq!((came(&settlement), recorder.unknown()), (failed(10), 1));
+    // As Anthropic's first event says it: that much is sure.
+    let events = [Ok(told(Usage { prompt_tokens: 9, ..Usage::default() })), Err(ProviderError::Cut)];
+    assert_eq!(came(&streamed(events).await), failed(9));
+    // What was never sent costs nothing.
+    let unreachable = || ProviderError::Unreachable { why: Obstacle::Refused, cause: "x".into() };
+    let (settlement, _) = complete(&Plan::new(vec![answers([Err(unreachable()), Err(unreachable())])])).await;
+    assert_eq!(came(&settlement), nothing(LedgerOutcome::Failed, Some("provider_failed"), Some("a"), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_before_the_one_that_answers_are_paid_too() {
+    // The first one may ask money for its prompt, the second answers.
+    let plan = Plan::new(vec![answers([Err(ProviderError::Garbage("x"))]), answers([Ok(counted(7, 5))])]);
+    let (settlement, recorder) = complete(&plan).await;
+    let Told::Reserved(reserved) = recorder.told()[0] else { panic!("first it is reserved") };
+    let expected = Came {
+        tokens: TokenCounts { prompt: 17, completion: 5, estimated: true, ..TokenCounts::default() },
+        cost: None,
+        charged: reserved,
+        ..used(LedgerOutcome::Completed, "b", 2, 0, 0, false)
+    };
+    assert_eq!((came(&settlement), recorder.unknown()), (expected, 1));
+    // Of the first one's two calls one was refused, and a stream says what it has read before it is cut.
+    let (first, second) = (Scripted::new("p"), Scripted::new("q"));
+    first.then_stream().send(Err(status(500))).unwrap();
+    let cut = first.then_stream();
+    cut.send(Ok(told(Usage { prompt_tokens: 20, completion_tokens: 1, ..Usage::default() }))).unwrap();
+    cut.send(Err(ProviderError::Cut)).unwrap();
+    let other = second.then_stream();
+    for event in [text("1234")].into_iter().chain(finish()).chain(usage()).chain([StreamEvent::Done]) {
+        other.send(Ok(event)).unwrap();
+    }
+    let (mut streaming, recorder) = stream(&Plan::new(vec![first, second])).await;
+    rest(&mut streaming).await.1.unwrap();
+    let tokens = TokenCounts { prompt: 23, completion: 5, estimated: true, ..TokenCounts::default() };
+    let settlement = recorder.settlement();
+    assert_eq!((settlement.tokens, settlement.attempts, settlement.cost_nano_usd), (tokens, 3, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +267,7 @@ async fn who_leaves_a_stream_pays_what_came() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     drop(streaming);
     recorder.until(4).await;
-    assert_eq!(came(&recorder.settlement()), nothing(LedgerOutcome::Cancelled, None, Some("a"), 1));
+    assert_eq!(came(&recorder.settlement()), unknown(LedgerOutcome::Cancelled, None, "a", 1, 10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +291,7 @@ async fn who_leaves_an_answer_in_one_piece_leaves_one_settlement() {
     let request = request(false);
     let answering = plan.service.complete(&plan.entries, &request, account);
     assert!(tokio::time::timeout(Duration::from_secs(1), answering).await.is_err());
-    assert_eq!(came(&recorder.settlement()), nothing(LedgerOutcome::Cancelled, None, Some("a"), 1));
+    assert_eq!(came(&recorder.settlement()), unknown(LedgerOutcome::Cancelled, None, "a", 1, 10));
 }
 
 /// A provider that never answers.
@@ -404,7 +458,9 @@ proptest! {
             let settlement = recorder.settlement();
             assert_eq!(counts(&recorder.told()).values().copied().collect::<Vec<_>>(), [1; 4]);
             let answered = settlement.first_content_us.is_some() || settlement.outcome == LedgerOutcome::Completed;
-            assert_eq!(settlement.charged.tokens > 0, answered);
+            // What is not answered is either refused, or keeps what was reserved.
+            let expected = if settlement.cost_nano_usd == Some(0) { 0 } else { RESERVED.tokens };
+            assert!(answered || settlement.charged.tokens == expected, "{settlement:?}");
         });
     }
 }

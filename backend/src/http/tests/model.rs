@@ -57,7 +57,7 @@ const PEOPLE: [Person; 5] = [
 
 fn policy() -> LimitPolicy {
     LimitPolicy {
-        users: [("ann", ANN), ("carl", CARL)].map(|(name, limits)| (name.to_owned(), limit_set(limits))).into(),
+        users: [("acme/ann", ANN), ("carl", CARL)].map(|(name, limits)| (name.to_owned(), limit_set(limits))).into(),
         tenants: [("acme".to_owned(), limit_set(ACME))].into(),
         ..LimitPolicy::default()
     }
@@ -111,6 +111,7 @@ fn the_product_does_what_the_model_says() {
             "invalid_api_key",
             "conversation_not_found",
             "turns left out",
+            "calls of unknown cost",
         ] {
             assert!(world.happened.contains_key(what), "the run never came to: {what}");
         }

@@ -1,9 +1,10 @@
 //! Openings and settlements of the ledger, on one connection that two sides share.
 //!
 //! The task that writes has a thread of its own, puts all that waits into one transaction, waits for locks, and empties
-//! the write-ahead log. A request waits for its opening, and two changes of thread take longer than the row: where
-//! requests are few, each writes its opening itself if the connection is free, which is a few writes to the system's cache
-//! and waits for nobody. As soon as the disk makes it wait all the same, all openings are the task's for a while.
+//! the write-ahead log. A request waits for its opening, and two changes of thread take longer than the row: who finds
+//! the connection free writes his opening himself, which is a few writes to the system's cache and waits for nobody. As
+//! soon as the disk makes it wait all the same, all openings are the task's for a while; and so they are where they are
+//! many, as those that share a transaction cost less each.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
@@ -16,7 +17,7 @@ use rusqlite::{Connection, Result, params};
 use super::{
     database::Database,
     failure::write_error,
-    settle::{append, settle},
+    settle::{DailySums, append, settle},
     values::{amount, integer, sum},
 };
 use crate::{
@@ -57,8 +58,11 @@ const INTERRUPT: &str = concat!(
 /// After so many transactions the log is emptied: about four megabytes, as SQLite has it by itself.
 const TRANSACTIONS: u32 = 250;
 
-/// Openings that follow each other more quickly share a transaction, which costs each of them less.
+/// Openings that follow each other more quickly, on the average, are many.
 const FEW: Duration = Duration::from_micros(200);
+
+/// A pause between two openings counts as no more, so that a few after a rest show how things are.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// An opening that took longer was held up by the disk.
 const SLOW: Duration = Duration::from_millis(5);
@@ -68,28 +72,24 @@ const PATIENT: Duration = Duration::from_secs(1);
 
 /// Writes on a connection that it keeps. Copies share it.
 #[derive(Clone)]
-pub(super) struct SqliteBatch(Arc<Mutex<Shared>>);
+pub(super) struct SqliteBatch {
+    shared: Arc<Mutex<Shared>>,
+    pace: Arc<Mutex<Pace>>,
+}
 
 struct Shared {
     database: Arc<Database>,
     connection: Option<Connection>,
     /// Since the log was emptied.
     transactions: u32,
-    /// When the last one was opened.
-    opened: Option<Instant>,
     /// Until then only the task writes.
     patient_until: Option<Instant>,
 }
 
 impl SqliteBatch {
     pub(super) fn new(database: Arc<Database>) -> Self {
-        Self(Arc::new(Mutex::new(Shared {
-            database,
-            connection: None,
-            transactions: 0,
-            opened: None,
-            patient_until: None,
-        })))
+        let shared = Shared { database, connection: None, transactions: 0, patient_until: None };
+        Self { shared: Arc::new(Mutex::new(shared)), pace: Arc::default() }
     }
 
     /// Interrupts all that is open: to be called before anything is opened, when nobody else serves the file. How many
@@ -108,14 +108,16 @@ impl SqliteBatch {
 
     /// Writes an opening at once if that holds nobody up. `None`: it is not written, and is the task's.
     pub(super) fn open_at_once(&self, entry: &LedgerEntry) -> Option<Opened> {
-        let mut shared = match self.0.try_lock() {
+        let begun = Instant::now();
+        if self.pace.lock().unwrap_or_else(PoisonError::into_inner).opening(begun) < FEW {
+            return None;
+        }
+        let mut shared = match self.shared.try_lock() {
             Ok(shared) => shared,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        let begun = Instant::now();
-        let after = shared.opened.replace(begun).map(|last| begun - last);
-        if after.is_some_and(|after| after < FEW) || shared.patient_until.is_some_and(|until| begun < until) {
+        if shared.patient_until.is_some_and(|until| begun < until) {
             return None;
         }
         let connection = shared.connection.as_ref()?;
@@ -130,7 +132,30 @@ impl SqliteBatch {
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
         // A connection that a panic left in mid-transaction is not kept.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How quickly openings follow each other.
+struct Pace {
+    last: Option<Instant>,
+    /// The average pause, in which the last ones weigh most.
+    average: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { last: None, average: LONGEST_PAUSE }
+    }
+}
+
+impl Pace {
+    /// Another one, now; the average pause with it.
+    fn opening(&mut self, now: Instant) -> Duration {
+        if let Some(last) = self.last.replace(now) {
+            self.average = (7 * self.average + now.saturating_duration_since(last).min(LONGEST_PAUSE)) / 8;
+        }
+        self.average
     }
 }
 
@@ -154,13 +179,17 @@ impl Shared {
 
 #[async_trait]
 impl Batch for SqliteBatch {
+    const RIDES: bool = false;
+
+    /// Whoever is about to open another goes first.
+    fn gather(&mut self) {
+        std::thread::yield_now();
+    }
+
     async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError> {
         let mut shared = self.shared();
         let written = shared.on_connection(|connection| write(connection, opens, settlements));
         shared.transactions += 1;
-        if !opens.is_empty() {
-            shared.opened = Some(Instant::now());
-        }
         if shared.transactions >= TRANSACTIONS {
             shared.transactions = 0;
             // What readers or a busy disk keep from being done is done the next time.
@@ -180,13 +209,15 @@ fn write(connection: &Connection, opens: &[LedgerEntry], settlements: &[Settleme
     }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let opened = opens.iter().map(|entry| open(connection, entry)).collect::<Result<_>>()?;
+    let mut sums = DailySums::default();
     for settlement in settlements {
-        if settle(connection, settlement)?
+        if settle(connection, settlement, &mut sums)?
             && let Some(turn) = &settlement.turn
         {
             append(connection, settlement.request_id, turn)?;
         }
     }
+    sums.write(connection)?;
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(opened)
 }

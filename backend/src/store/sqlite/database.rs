@@ -14,6 +14,9 @@ use sqlx::{
 use super::failure::store_error;
 use crate::ports::StoreError;
 
+/// Of a new file. A commit writes and sums up whole pages, of which each request changes a few bytes.
+const PAGE_BYTES: u32 = 1024;
+
 /// First and longest pause between two tries to empty the write-ahead log.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -38,6 +41,7 @@ impl Database {
         let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            .page_size(PAGE_BYTES)
             // Readers and the writer do not hold each other up, and a commit is one write to the end of a file.
             .journal_mode(SqliteJournalMode::Wal)
             // A commit survives the death of the program; of a power cut it may lose the last moments.

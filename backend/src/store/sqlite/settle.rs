@@ -1,10 +1,15 @@
-//! What settles one row of the ledger, within a transaction of [`super::batch`].
+//! What settles rows of the ledger, within a transaction of [`super::batch`].
+
+use std::collections::HashMap;
 
 use goblin_shared::request_id::RequestId;
-use rusqlite::{Connection, OptionalExtension as _, Result, params};
+use rusqlite::{Connection, OptionalExtension as _, Result, ToSql, params, params_from_iter};
 
 use super::values::{amount, integer};
 use crate::ports::{NewTurn, Settlement};
+
+/// Where sums end: two of them are still one of SQLite's integers.
+const MOST: i64 = 1 << 62;
 
 const SETTLE: &str = "UPDATE ledger SET outcome = ?3, provider = ?4, model = ?5, attempts = ?6, prompt_tokens = ?7, \
      completion_tokens = ?8, cached_tokens = ?9, cache_write_tokens = ?10, reasoning_tokens = ?11, \
@@ -13,14 +18,13 @@ const SETTLE: &str = "UPDATE ledger SET outcome = ?3, provider = ?4, model = ?5,
      WHERE request_id = ?1 AND opening = ?2 AND outcome IS NULL \
      RETURNING started_ms / 86400000, COALESCE(key_id, ''), tenant, user_name";
 
-/// Adds it to the sums of its day. These end at 2^62: one beyond SQLite's integers would be an error, of the settlement
-/// too.
+/// Adds to the sums of a day. These end at 2^62: one beyond SQLite's integers would be an error, of the settlements too.
 const ADD_UP: &str = "INSERT INTO usage_daily AS u (day, key_id, tenant, user_name, provider, model, outcome, requests, \
      prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, estimated, cost_nano_usd, \
      cost_unknown, charged_requests, charged_tokens, charged_nano_usd) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
      ON CONFLICT (day, key_id, tenant, user_name, provider, model, outcome) DO UPDATE SET \
-     requests = u.requests + 1, \
+     requests = u.requests + excluded.requests, \
      prompt_tokens = MIN(u.prompt_tokens + excluded.prompt_tokens, 4611686018427387904), \
      completion_tokens = MIN(u.completion_tokens + excluded.completion_tokens, 4611686018427387904), \
      cached_tokens = MIN(u.cached_tokens + excluded.cached_tokens, 4611686018427387904), \
@@ -39,29 +43,61 @@ const LENGTHEN: &str = "UPDATE conversations SET turns = turns + 1, updated_ms =
 const APPEND: &str = "INSERT INTO turns (conversation_id, number, request_id, at_ms, model, messages, prompt_tokens, \
      completion_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Settles what is open and of this try, and adds it to its day; `false`: there is no such row.
-pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> Result<bool> {
+/// Which sums a settled row belongs to: its day, key, tenant, user, provider, model and outcome.
+type Group = (i64, String, String, String, String, String, &'static str);
+
+/// The sums of a transaction, in the order of the columns; few, however many rows are settled.
+#[derive(Default)]
+pub(super) struct DailySums(HashMap<Group, [i64; 12]>);
+
+impl DailySums {
+    fn add(&mut self, group: Group, row: [i64; 12]) {
+        let sums = self.0.entry(group).or_default();
+        for (sum, more) in sums.iter_mut().zip(row) {
+            *sum = sum.saturating_add(more).min(MOST);
+        }
+    }
+
+    /// Adds them to those of the database.
+    pub(super) fn write(self, connection: &Connection) -> Result<()> {
+        let mut statement = connection.prepare_cached(ADD_UP)?;
+        for ((day, key_id, tenant, user_name, provider, model, outcome), sums) in self.0 {
+            let group = params![day, key_id, tenant, user_name, provider, model, outcome];
+            let values = group.iter().copied().chain(sums.iter().map(|sum| sum as &dyn ToSql));
+            statement.execute(params_from_iter(values))?;
+        }
+        Ok(())
+    }
+}
+
+/// Settles what is open and of this try, and adds it to the sums; `false`: there is no such row.
+pub(super) fn settle(connection: &Connection, settlement: &Settlement, sums: &mut DailySums) -> Result<bool> {
     let Settlement { tokens, charged, .. } = settlement;
+    let [prompt, completion, cached, cache_write, reasoning] =
+        [tokens.prompt, tokens.completion, tokens.cached, tokens.cache_write, tokens.reasoning].map(amount);
+    let [requests, charged_tokens, nano_usd] = [charged.requests, charged.tokens, charged.nano_usd].map(amount);
+    let cost = settlement.cost_nano_usd.map(amount);
+    let outcome = settlement.outcome.as_str();
     let row = connection
         .prepare_cached(SETTLE)?
         .query_row(
             params![
                 settlement.request_id.as_bytes(),
                 settlement.opening.0,
-                settlement.outcome.as_str(),
+                outcome,
                 settlement.provider,
                 settlement.model,
                 settlement.attempts,
-                amount(tokens.prompt),
-                amount(tokens.completion),
-                amount(tokens.cached),
-                amount(tokens.cache_write),
-                amount(tokens.reasoning),
+                prompt,
+                completion,
+                cached,
+                cache_write,
+                reasoning,
                 tokens.estimated,
-                settlement.cost_nano_usd.map(amount),
-                amount(charged.requests),
-                amount(charged.tokens),
-                amount(charged.nano_usd),
+                cost,
+                requests,
+                charged_tokens,
+                nano_usd,
                 integer(settlement.duration_us),
                 settlement.first_content_us.map(integer),
                 settlement.error_code,
@@ -70,27 +106,22 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         )
         .optional()?;
     let Some((day, key_id, tenant, user_name)) = row else { return Ok(false) };
-    let (day, key_id, tenant, user_name): (i64, String, String, String) = (day, key_id, tenant, user_name);
-    connection.prepare_cached(ADD_UP)?.execute(params![
-        day,
-        key_id,
-        tenant,
-        user_name,
-        settlement.provider.as_deref().unwrap_or_default(),
-        settlement.model.as_deref().unwrap_or_default(),
-        settlement.outcome.as_str(),
-        amount(tokens.prompt),
-        amount(tokens.completion),
-        amount(tokens.cached),
-        amount(tokens.cache_write),
-        amount(tokens.reasoning),
-        tokens.estimated,
-        settlement.cost_nano_usd.map_or(0, amount),
-        settlement.cost_nano_usd.is_none(),
-        amount(charged.requests),
-        amount(charged.tokens),
-        amount(charged.nano_usd),
-    ])?;
+    let [provider, model] = [&settlement.provider, &settlement.model].map(|name| name.clone().unwrap_or_default());
+    let row = [
+        1,
+        prompt,
+        completion,
+        cached,
+        cache_write,
+        reasoning,
+        tokens.estimated.into(),
+        cost.unwrap_or_default(),
+        cost.is_none().into(),
+        requests,
+        charged_tokens,
+        nano_usd,
+    ];
+    sums.add((day, key_id, tenant, user_name, provider, model, outcome), row);
     Ok(true)
 }
 

@@ -126,8 +126,10 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     drop(serve(&folder).await);
     let path = folder.path().join("goblin.db");
+    let empty = Database::new(&path, 1, Duration::from_secs(1));
+    let pages: u32 = sqlx::query_scalar("PRAGMA page_count").fetch_one(empty.pool()).await.unwrap();
     // As if the disk had room for a few pages more than the empty schema.
-    let database = Arc::new(Database::with(&path, 2, Duration::from_millis(500), Some(40)));
+    let database = Arc::new(Database::with(&path, 2, Duration::from_millis(500), Some(pages + 20)));
     let ledger = super::SqliteLedger::serving(database).await.unwrap();
     let mut opened = 0;
     let full = loop {

@@ -24,6 +24,7 @@ fn a_request_is_read() {
         choices: 1,
         needs: Capabilities::default(),
         sticky: Some("u"),
+        service_tier: None,
         conversation_id: None,
     };
     assert_eq!(facts, expected);

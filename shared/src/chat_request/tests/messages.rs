@@ -24,6 +24,7 @@ fn a_request_is_read_and_its_usage_always_wanted() {
     let facts = facts(r#","stream":true"#);
     assert_eq!((facts.api, &*facts.model, facts.stream, facts.include_usage), (Api::Messages, "m", true, true));
     assert_eq!((facts.output_tokens, facts.needs, facts.sticky), (Some(9), Capabilities::default(), None));
+    assert_eq!(facts.service_tier, None);
     assert_eq!((facts.prompt_tokens, facts.longest_input_tokens), (4 + 2, 4 + 2));
 }
 

@@ -16,14 +16,15 @@ use super::{
     tariff,
 };
 use crate::{
-    ports::{Amounts, Answer, AnswerFacts, Learnt, ProviderError, Usage},
+    ports::{Amounts, Answer, AnswerFacts, Learnt, ProviderError, UpstreamDetail, Usage},
     provider::scripted,
 };
 
 /// A stream whose end is to come.
 pub(super) struct Held {
     taken: Taken,
-    attempts: usize,
+    /// Calls before it, and whether each may be billed.
+    failed: Vec<bool>,
     steps: UnboundedSender<Step>,
     answer: Reading,
     said: String,
@@ -36,8 +37,13 @@ enum Reading {
     Begun(Body),
 }
 
-fn failure() -> ProviderError {
-    ProviderError::Garbage("as the test wants it")
+/// A failure after which the next entry of the plan is asked; the provider may have worked for it, or not.
+fn failure(billed: bool) -> ProviderError {
+    if billed {
+        ProviderError::Garbage("as the test wants it")
+    } else {
+        ProviderError::Status { status: 404, retry_after: None, detail: UpstreamDetail::default() }
+    }
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -63,6 +69,7 @@ impl World {
                 // So many entries of the plan fail before the one that answers, or all.
                 let entries = taken.entries.len();
                 let failing = (0..entries).take_while(|_| self.chance.percent(20)).count();
+                let failing: Vec<bool> = (0..failing).map(|_| self.chance.percent(50)).collect();
                 if taken.ask.stream {
                     self.begin_stream(product, *taken, failing, request).await;
                 } else {
@@ -84,53 +91,55 @@ impl World {
         self.chance.percent(75).then_some(usage)
     }
 
-    async fn whole(&mut self, product: &Product, taken: Taken, failing: usize, request: Request<Body>) {
+    async fn whole(&mut self, product: &Product, taken: Taken, failing: Vec<bool>, request: Request<Body>) {
         let calls = product.provider.calls().len();
         let (said, usage) = (self.chance.text(90), self.usage());
-        (0..failing).for_each(|_| product.provider.then_complete(Err(failure())));
-        let answers = failing < taken.entries.len();
+        for billed in &failing {
+            product.provider.then_complete(Err(failure(*billed)));
+        }
+        let answers = failing.len() < taken.entries.len();
         if answers {
             let body = json!({ "choices": [{ "index": 0, "message": talks::message("assistant", &said) }] });
             let facts = AnswerFacts { usage, ..AnswerFacts::default() };
             product.provider.then_complete(Ok(Answer { body: body.to_string().into(), status: Some(200), facts }));
         }
         let response = product.router.clone().oneshot(request).await.unwrap();
-        let attempts = failing + usize::from(answers);
+        let attempts = failing.len() + usize::from(answers);
         self.called(product, &taken, calls + attempts);
         self.head(&taken, &response, answers);
         if answers {
             assert!(body(response).await.contains(&said));
             let end = End { outcome: "completed", finished: true, code: None };
-            self.settle(&taken, attempts, Some(&said), usage, &end);
+            self.settle(&taken, &failing, Some(&said), usage, &end);
         } else {
             assert_eq!(error(response).await, (502, "provider_failed".to_owned()));
-            self.settle(&taken, attempts, None, None, &End::failed());
+            self.settle(&taken, &failing, None, None, &End::failed());
         }
     }
 
-    async fn begin_stream(&mut self, product: &Product, taken: Taken, failing: usize, request: Request<Body>) {
+    async fn begin_stream(&mut self, product: &Product, taken: Taken, failing: Vec<bool>, request: Request<Body>) {
         let calls = product.provider.calls().len();
-        for _ in 0..failing {
-            product.provider.then_stream().send(Err(failure())).unwrap();
+        for billed in &failing {
+            product.provider.then_stream().send(Err(failure(*billed))).unwrap();
         }
-        if failing == taken.entries.len() {
+        if failing.len() == taken.entries.len() {
             let response = product.router.clone().oneshot(request).await.unwrap();
-            self.called(product, &taken, calls + failing);
+            self.called(product, &taken, calls + failing.len());
             self.head(&taken, &response, false);
             assert_eq!(error(response).await, (502, "provider_failed".to_owned()));
-            self.settle(&taken, failing, None, None, &End::failed());
+            self.settle(&taken, &failing, None, None, &End::failed());
             return;
         }
         let (steps, router) = (product.provider.then_stream(), product.router.clone());
         let answer = tokio::spawn(async move { router.oneshot(request).await.unwrap() });
-        let attempts = failing + 1;
+        let attempts = failing.len() + 1;
         while product.provider.calls().len() < calls + attempts {
             assert!(!answer.is_finished(), "it is taken: {:?}", answer.await);
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         self.called(product, &taken, calls + attempts);
         let answer = Reading::Waiting(answer);
-        self.held.push(Held { taken, attempts, steps, answer, said: String::new(), usage: None });
+        self.held.push(Held { taken, failed: failing, steps, answer, said: String::new(), usage: None });
     }
 
     /// Goes on with a stream: content, its end, or its client leaves.
@@ -171,7 +180,7 @@ impl World {
     }
 
     async fn leave(&mut self, held: Held) {
-        let Held { taken, attempts, steps, answer, said, usage } = held;
+        let Held { taken, failed, steps, answer, said, usage } = held;
         match answer {
             Reading::Waiting(answer) => answer.abort(),
             Reading::Begun(body) => drop(body),
@@ -180,23 +189,23 @@ impl World {
         steps.closed().await;
         tokio::task::yield_now().await;
         let end = End { outcome: "cancelled", finished: false, code: None };
-        self.settle(&taken, attempts, Some(said.as_str()).filter(|said| !said.is_empty()), usage, &end);
+        self.settle(&taken, &failed, Some(said.as_str()).filter(|said| !said.is_empty()), usage, &end);
     }
 
     /// The provider's connection breaks after the first content.
     async fn cut(&mut self, mut held: Held) {
         self.say(&mut held).await;
-        let Held { taken, attempts, steps, answer, said, usage } = held;
+        let Held { taken, failed, steps, answer, said, usage } = held;
         drop(steps);
         let Reading::Begun(rest) = answer else { unreachable!("there is content") };
         let rest = body(Response::new(rest)).await;
         assert!(rest.contains("provider_failed") && !rest.contains("[DONE]"), "{rest}");
-        self.settle(&taken, attempts, Some(&said), usage, &End::failed());
+        self.settle(&taken, &failed, Some(&said), usage, &End::failed());
     }
 
     async fn finish(&mut self, mut held: Held) {
         self.say(&mut held).await;
-        let Held { taken, attempts, steps, answer, said, usage } = held;
+        let Held { taken, failed, steps, answer, said, usage } = held;
         let last = self.usage();
         let news = |usage| StreamEvent::Learnt(Learnt { usage: Some(usage), ..Learnt::default() });
         let events = scripted::finish().into_iter().chain(last.map(news)).chain([StreamEvent::Done]);
@@ -205,7 +214,7 @@ impl World {
         let rest = body(Response::new(rest)).await;
         assert!(rest.ends_with("data: [DONE]\n\n"), "{rest}");
         let end = End { outcome: "completed", finished: true, code: None };
-        self.settle(&taken, attempts, Some(&said), last.or(usage), &end);
+        self.settle(&taken, &failed, Some(&said), last.or(usage), &end);
     }
 
     /// The provider was called as often as it must be, and with what was said before.
@@ -234,9 +243,14 @@ impl World {
         }
     }
 
-    /// Writes down what a request must have come to. `said`: the text that came, if any did.
-    fn settle(&mut self, taken: &Taken, attempts: usize, said: Option<&str>, usage: Option<Usage>, end: &End) {
+    /// Writes down what a request must have come to. `failed`: calls that failed, and whether each may be billed; `said`: the
+    /// text that came of the one after them, if any did.
+    fn settle(&mut self, taken: &Taken, failed: &[bool], said: Option<&str>, usage: Option<Usage>, end: &End) {
         let row = &self.book.0[taken.row];
+        // Whoever leaves in silence leaves a call of which nobody knows how far it came.
+        let is_left = end.outcome == "cancelled" && said.is_none();
+        let unknown = failed.iter().filter(|billed| **billed).count() as u64 + u64::from(is_left);
+        let attempts = failed.len() + usize::from(said.is_some() || is_left);
         let entry = taken.entries[attempts - 1];
         let text = tariff::tokens(0, said);
         let (prompt, completion, cached, estimated) = match (said, usage) {
@@ -248,10 +262,16 @@ impl World {
                 (usage.prompt_tokens, completion, usage.cached_tokens.unwrap_or(0), more)
             }
         };
-        let cost = if said.is_none() { Some(0) } else { entry.cost(row.started_ms, prompt, cached, completion) };
+        let known = if said.is_none() { Some(0) } else { entry.cost(row.started_ms, prompt, cached, completion) };
+        let cost = known.filter(|_| unknown == 0);
+        let (prompt, estimated) = (prompt + unknown * taken.prompt.tokens, estimated || unknown > 0);
         let target = format!("openai/{}", entry.name);
-        let nano_usd = cost.unwrap_or(row.reserved.nano_usd);
-        let charged = Amounts { requests: 1, tokens: prompt + completion, nano_usd };
+        let least = |reserved: u64, is_unknown| if is_unknown { reserved } else { 0 };
+        let charged = Amounts {
+            requests: 1,
+            tokens: (prompt + completion).max(least(row.reserved.tokens, unknown > 0)),
+            nano_usd: known.unwrap_or(0).max(least(row.reserved.nano_usd, cost.is_none())),
+        };
         let now = self.now_ms();
         if end.outcome == "completed"
             && let Some(talk) = self.talks.iter_mut().find(|talk| Some(&talk.id) == taken.ask.talk.as_ref())
@@ -280,6 +300,9 @@ impl World {
             error_code: end.code.map(str::to_owned),
         });
         self.tell(end.outcome);
+        if unknown > 0 {
+            self.tell("calls of unknown cost");
+        }
     }
 }
 
