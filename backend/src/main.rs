@@ -18,7 +18,14 @@ mod store;
 mod usage;
 mod wire;
 
-use std::{panic::AssertUnwindSafe, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    io::{ErrorKind, Write as _},
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use goblin_shared::trace_grant;
@@ -51,9 +58,12 @@ fn main() -> ExitCode {
     match command {
         Command::CheckConfig { json: true } => check_config_as_json(Config::load(&inputs)),
         Command::CheckConfig { json: false } => with(Config::load(&inputs), |config| {
-            println!("the configuration is valid");
-            config.effective.iter().for_each(|value| println!("  {value}"));
-            ExitCode::SUCCESS
+            let mut text = "the configuration is valid\n".to_owned();
+            for value in &config.effective {
+                // Writing to a text cannot fail.
+                let _ = writeln!(text, "  {value}");
+            }
+            print(&text, ExitCode::SUCCESS)
         }),
         Command::Store(wish) => {
             let auth = if wish.issues() { AuthConfig::load_to_issue(&inputs) } else { AuthConfig::load(&inputs) };
@@ -66,6 +76,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints what a command is called for. Whoever has read enough of it closes the pipe, which is no failure.
+fn print(text: &str, code: ExitCode) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => refuse(&error),
+        _ => code,
+    }
+}
+
+/// The same, a line of JSON.
+fn print_json(value: &serde_json::Value, code: ExitCode) -> ExitCode {
+    print(&format!("{value}\n"), code)
+}
+
 fn with<T>(config: Result<T, ConfigFaults>, command: impl FnOnce(&T) -> ExitCode) -> ExitCode {
     config.map_or_else(|faults| refuse(&faults), |config| command(&config))
 }
@@ -74,12 +98,10 @@ fn check_config_as_json(config: Result<Config, ConfigFaults>) -> ExitCode {
     match config {
         Ok(config) => {
             let settings: Vec<_> = config.effective.iter().map(Effective::to_json).collect();
-            println!("{}", serde_json::json!({ "valid": true, "settings": settings }));
-            ExitCode::SUCCESS
+            print_json(&serde_json::json!({ "valid": true, "settings": settings }), ExitCode::SUCCESS)
         }
         Err(faults) => {
-            println!("{}", serde_json::json!({ "valid": false, "faults": faults.to_texts() }));
-            ExitCode::FAILURE
+            print_json(&serde_json::json!({ "valid": false, "faults": faults.to_texts() }), ExitCode::FAILURE)
         }
     }
 }
@@ -93,10 +115,7 @@ fn on_store(store: &StoreConfig, auth: &AuthConfig, wish: StoreCommand) -> ExitC
         Err(error) => return refuse(&error),
     };
     match runtime.block_on(app::command(store, auth.clone(), wish)) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(&text, ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("goblin-backend: {}", monitoring::chain(&error));
             ExitCode::FAILURE
@@ -110,11 +129,10 @@ fn grant_traces(edge: &EdgeConfig, lifetime: Duration, json: bool) -> ExitCode {
     let expires = SystemClock.unix_seconds() + lifetime.as_secs();
     let grant = trace_grant::mint(key, expires);
     if json {
-        println!("{}", serde_json::json!({ "trace_grant": grant, "expires": expires }));
+        print_json(&serde_json::json!({ "trace_grant": grant, "expires": expires }), ExitCode::SUCCESS)
     } else {
-        println!("{grant}");
+        print(&format!("{grant}\n"), ExitCode::SUCCESS)
     }
-    ExitCode::SUCCESS
 }
 
 /// Before the log exists, and where a person is likely to look.

@@ -3,7 +3,12 @@
 use std::{collections::HashSet, fs, time::Duration};
 
 use goblin_tests::{
-    backend::BackendOptions, patience::PATIENCE, process::Process, signing_key, stack::start_backend, workspace,
+    backend::{BackendOptions, run_unread},
+    patience::PATIENCE,
+    process::Process,
+    signing_key,
+    stack::start_backend,
+    workspace,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, process::Command};
@@ -19,6 +24,7 @@ pub(crate) fn register(suite: &mut Suite) {
         deploying_bundles_without_an_account,
         a_backend_without_a_free_port_says_so_and_fails,
         dev_prints_curl_lines_that_work_and_ends_everything,
+        whoever_has_read_enough_is_no_failure,
     );
 }
 
@@ -54,6 +60,15 @@ async fn a_backend_without_a_free_port_says_so_and_fails(_: &SharedStack) {
     let Err(error) = start_backend(&key, None, None, options).await else { panic!("it listens on a taken port") };
     let said = format!("{error:#}");
     assert!(said.contains("exit status: 1") && said.contains(&address.to_string()), "{said}");
+}
+
+async fn whoever_has_read_enough_is_no_failure(_: &SharedStack) {
+    let env = [("GOBLIN_EDGE__SIGNATURE", "off"), ("GOBLIN_AUTH__MODE", "off"), ("GOBLIN_STORE__URL", "none")];
+    for arguments in [&["check-config", "--json"][..], &["check-config"]] {
+        let output = run_unread(arguments, &env).await.unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && complaint.is_empty(), "{arguments:?}: {}: {complaint}", output.status);
+    }
 }
 
 async fn dev_prints_curl_lines_that_work_and_ends_everything(_: &SharedStack) -> Outcome {

@@ -1,6 +1,13 @@
 //! The backend as its users start it: the binary, configured by environment variables.
 
-use std::{env, net::SocketAddr, path::PathBuf, process::Output, sync::Arc, time::Duration};
+use std::{
+    env,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -131,6 +138,19 @@ pub async fn run(arguments: &[&str], env: &[(&str, &str)]) -> Result<Output> {
     let name = format!("`goblin-backend {}`", arguments.join(" "));
     let ended = tokio::time::timeout(OUTPUT_BOUND, command.output()).await;
     ended.with_context(|| format!("{name} does not end"))?.with_context(|| format!("{name} could not be started"))
+}
+
+/// The same, over a pipe that nobody reads any more.
+pub async fn run_unread(arguments: &[&str], env: &[(&str, &str)]) -> Result<Output> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let (mut command, _directory) = unconfigured()?;
+    command.args(arguments).envs(env.iter().copied()).stdout(writer).stderr(Stdio::piped()).kill_on_drop(true);
+    let child = command.spawn()?;
+    // It has a copy of the pipe's end.
+    drop(command);
+    let ended = tokio::time::timeout(OUTPUT_BOUND, child.wait_with_output()).await;
+    Ok(ended.context("it does not end")??)
 }
 
 /// The same with all of the user's configuration.

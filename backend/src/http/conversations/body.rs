@@ -78,6 +78,10 @@ async fn object(request: Request, body_limit: usize, known: &[&str]) -> Result<M
 fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Failure> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
+        // Not every store keeps it.
+        Some(Value::String(text)) if text.contains('\0') => {
+            Err(invalid(name, format!("`{name}` must not have the character U+0000.")))
+        }
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(invalid(name, format!("`{name}` must be a text, or null."))),
     }

@@ -148,6 +148,7 @@ async fn what_cannot_be_used_is_named() {
         (Method::POST, "/v1/conversations", "[]", "invalid_json", Value::Null),
         (Method::POST, "/v1/conversations", r#"{"titel":"x"}"#, "invalid_field", json!("titel")),
         (Method::POST, "/v1/conversations", r#"{"title":7}"#, "invalid_field", json!("title")),
+        (Method::POST, "/v1/conversations", r#"{"instructions":"a\u0000"}"#, "invalid_field", json!("instructions")),
         (Method::POST, "/v1/conversations", r#"{"title":""}"#, "invalid_field", json!("title")),
         (Method::POST, "/v1/conversations", r#"{"instructions":["x"]}"#, "invalid_field", json!("instructions")),
         (Method::PATCH, &path, "{}", "invalid_field", json!("title")),
