@@ -219,18 +219,14 @@ impl Opened {
             let (Use::Known(counted) | Use::AtLeast(counted)) = used;
             let counted = counted.bounded();
             tokens.add(&counted);
-            let known = match used {
-                Use::Known(_) => {
-                    cost::cost(books.price(&call.target, day), Tier::of(call.service_tier.as_deref()), &counted)
-                }
-                Use::AtLeast(_) => {
-                    least.tokens = reservation.amounts.tokens;
-                    None
-                }
-            };
-            if let Some(known) = known {
-                cost = cost.saturating_add(known).min(cost::MOST);
-            } else {
+            // What was told of a call is charged even where that is not all.
+            let priced = cost::cost(books.price(&call.target, day), Tier::of(call.service_tier.as_deref()), &counted);
+            cost = cost.saturating_add(priced.unwrap_or_default()).min(cost::MOST);
+            let is_more = matches!(used, Use::AtLeast(_));
+            if is_more {
+                least.tokens = reservation.amounts.tokens;
+            }
+            if is_more || priced.is_none() {
                 least.nano_usd = reservation.amounts.nano_usd;
                 unknown = Some(&call.target);
             }

@@ -28,17 +28,18 @@ impl Tier {
     pub(super) fn of(service_tier: Option<&str>) -> Self {
         match service_tier {
             Some("flex" | "batch") => Self::Batch,
-            Some("priority") => Self::Priority,
+            Some("priority" | "fast" | "ultrafast" | "scale") => Self::Priority,
             _ => Self::Standard,
         }
     }
 }
 
-/// Whether a catalogue can know what a request costs that asks for this `service_tier`. `auto` leaves it to the project's
-/// settings at the provider, which may make it dearer: those who limit spending should not set it so.
+/// Whether a catalogue can know what a request costs that asks for this `service_tier`, as it is written in the body. `auto`
+/// leaves it to the project's settings at the provider, which may make it dearer: those who limit spending should not set
+/// it so.
 pub(super) fn may_be_priced(asked: Option<&str>) -> bool {
-    // As it is written in the body: no tier has a letter that must be escaped.
-    asked.is_none_or(|tier| !matches!(tier, "priority" | "scale" | "fast") && !tier.contains('\\'))
+    const PRICED: [&str; 6] = ["auto", "default", "flex", "standard", "standard_only", "on_demand"];
+    asked.is_none_or(|tier| PRICED.contains(&tier))
 }
 
 /// Trillionths of a dollar for a token of each kind.

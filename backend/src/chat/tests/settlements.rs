@@ -164,6 +164,11 @@ async fn a_call_of_which_nobody_knows_how_far_it_came_may_cost_what_was_reserved
     // As Anthropic's first event says it: that much is sure.
     let events = [Ok(told(Usage { prompt_tokens: 9, ..Usage::default() })), Err(ProviderError::Cut)];
     assert_eq!(came(&streamed(events).await), failed(9));
+    // Of a document that is far longer than its estimate what is told is charged, though more may come.
+    let events = [Ok(told(Usage { prompt_tokens: 5_000, ..Usage::default() })), Err(ProviderError::Cut)];
+    let settlement = streamed(events).await;
+    let charged = Amounts { requests: 1, tokens: 5_000, nano_usd: 5_000_000 };
+    assert_eq!((settlement.cost_nano_usd, settlement.charged), (None, charged));
     // What was never sent costs nothing.
     let unreachable = || ProviderError::Unreachable { why: Obstacle::Refused, cause: "x".into() };
     let (settlement, _) = complete(&Plan::new(vec![answers([Err(unreachable()), Err(unreachable())])])).await;

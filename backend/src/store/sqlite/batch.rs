@@ -55,8 +55,8 @@ const INTERRUPT: &str = concat!(
      WHERE outcome IS NULL; COMMIT"
 );
 
-/// After so many transactions the log is emptied: about four megabytes, as SQLite has it by itself.
-const TRANSACTIONS: u32 = 250;
+/// After so many transactions the log is emptied, which waits for the disk twice: it has some 25 megabytes then.
+const TRANSACTIONS: u32 = 4_000;
 
 /// Openings that follow each other more quickly, on the average, are many.
 const FEW: Duration = Duration::from_micros(200);

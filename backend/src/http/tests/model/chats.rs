@@ -264,13 +264,17 @@ impl World {
         };
         let known = if said.is_none() { Some(0) } else { entry.cost(row.started_ms, prompt, cached, completion) };
         let cost = known.filter(|_| unknown == 0);
+        // What is sure of the others is their prompt.
+        let billed = failed.iter().zip(&taken.entries).filter(|(billed, _)| **billed).map(|(_, entry)| entry);
+        let billed = billed.chain(is_left.then_some(&entry));
+        let prompts: u64 = billed.filter_map(|entry| entry.cost(row.started_ms, taken.prompt.tokens, 0, 0)).sum();
         let (prompt, estimated) = (prompt + unknown * taken.prompt.tokens, estimated || unknown > 0);
         let target = format!("openai/{}", entry.name);
         let least = |reserved: u64, is_unknown| if is_unknown { reserved } else { 0 };
         let charged = Amounts {
             requests: 1,
             tokens: (prompt + completion).max(least(row.reserved.tokens, unknown > 0)),
-            nano_usd: known.unwrap_or(0).max(least(row.reserved.nano_usd, cost.is_none())),
+            nano_usd: (known.unwrap_or(0) + prompts).max(least(row.reserved.nano_usd, cost.is_none())),
         };
         let now = self.now_ms();
         if end.outcome == "completed"
