@@ -117,7 +117,8 @@ pub(crate) async fn open(settings: &Settings, purpose: Purpose) -> Result<Stores
     match &settings.place {
         Place::Sqlite(path) => open_sqlite(path, settings, purpose).await,
         Place::Postgres(url) => {
-            let all = PostgresStores::open(url, settings.connections, settings.timeout, settings.migrate).await?;
+            let all =
+                PostgresStores::open(url, settings.connections, settings.timeout, settings.migrate, purpose).await?;
             Ok(Stores {
                 ledger: all.ledger,
                 keys: all.keys,
@@ -135,7 +136,9 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), OpenFailed> {
     let settings = Settings { migrate: true, ..settings.clone() };
     match &settings.place {
         Place::Sqlite(path) => prepare_sqlite(path, &settings).await,
-        Place::Postgres(url) => Ok(PostgresStores::open(url, 1, settings.timeout, true).await.map(|_| ())?),
+        Place::Postgres(url) => {
+            Ok(PostgresStores::open(url, 1, settings.timeout, true, Purpose::Command).await.map(|_| ())?)
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A ledger and limits that keep everything they are told, and fail as the test says.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -56,13 +57,33 @@ pub(crate) enum Told {
 pub(crate) struct Recorder {
     trouble: Trouble,
     told: Mutex<Vec<Told>>,
+    /// Openings that limits were asked for, and whether they were told what became of each.
+    reserved: Mutex<BTreeMap<OpeningId, bool>>,
+    /// Likewise of the ledger.
+    opened: Mutex<BTreeMap<OpeningId, bool>>,
+    openings: AtomicU8,
     unknown: AtomicUsize,
     now: AtomicU64,
 }
 
+/// What is settled was begun, by the same opening, and is settled once.
+fn close(begun: &Mutex<BTreeMap<OpeningId, bool>>, opening: OpeningId) {
+    let mut begun = begun.lock().unwrap();
+    let is_settled = begun.get_mut(&opening).unwrap_or_else(|| panic!("{opening:?} was never begun"));
+    assert!(!std::mem::replace(is_settled, true), "{opening:?} is settled twice");
+}
+
 impl Recorder {
     pub(crate) fn new(trouble: Trouble) -> Arc<Self> {
-        Arc::new(Self { trouble, told: Mutex::default(), unknown: AtomicUsize::new(0), now: AtomicU64::new(NOW) })
+        Arc::new(Self {
+            trouble,
+            told: Mutex::default(),
+            reserved: Mutex::default(),
+            opened: Mutex::default(),
+            openings: AtomicU8::new(1),
+            unknown: AtomicUsize::new(0),
+            now: AtomicU64::new(NOW),
+        })
     }
 
     fn tell(&self, told: Told) {
@@ -107,7 +128,7 @@ impl Ids for Recorder {
     }
 
     fn opening_id(&self) -> OpeningId {
-        OpeningId([0; 16])
+        OpeningId([self.openings.fetch_add(1, Ordering::Relaxed); 16])
     }
 
     fn conversation_id(&self) -> String {
@@ -118,6 +139,7 @@ impl Ids for Recorder {
 #[async_trait]
 impl Ledger for Recorder {
     async fn open(&self, entry: LedgerEntry) -> Result<(), NotOpened> {
+        assert_eq!(self.opened.lock().unwrap().insert(entry.opening, false), None, "an opening is used again");
         match self.trouble {
             Trouble::LedgerDown => return Err(NotOpened::Store(StoreError::Full("x".into()))),
             Trouble::Claimed => return Err(NotOpened::Claimed),
@@ -129,6 +151,7 @@ impl Ledger for Recorder {
     }
 
     fn settle(&self, settlement: Settlement) -> Written {
+        close(&self.opened, settlement.opening);
         self.tell(Told::Settled(settlement));
         let (sender, written) = tokio::sync::oneshot::channel();
         sender.send(()).unwrap();
@@ -151,6 +174,7 @@ impl Ledger for Recorder {
 #[async_trait]
 impl Limits for Recorder {
     async fn reserve(&self, reservation: &Reservation) -> Result<Vec<LimitState>, NotReserved> {
+        assert_eq!(self.reserved.lock().unwrap().insert(reservation.opening, false), None, "an opening is used again");
         let state = |quota| LimitState { level: Level::User, quota, limit: 60, used: 60, resets_ms: NOW + 50_000 };
         match self.trouble {
             Trouble::LimitsDown => return Err(NotReserved::Store(StoreError::Unavailable("x".into()))),
@@ -162,7 +186,8 @@ impl Limits for Recorder {
         Ok(vec![state(Quota::Requests)])
     }
 
-    fn settle(&self, _: &Reservation, used: Amounts) {
+    fn settle(&self, reservation: &Reservation, used: Amounts) {
+        close(&self.reserved, reservation.opening);
         self.tell(Told::Used(used));
     }
 }

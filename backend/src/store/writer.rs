@@ -383,8 +383,10 @@ impl<B: Batch> Task<B> {
                     return;
                 }
                 Err(StoreError::Refused(error)) => cause = error,
+                // It may be written in part: nobody is to hear, when it is tried again, that it is written as a whole.
                 Err(_) => {
-                    self.kept.push(kept);
+                    let written = kept.written.map(|_| oneshot::channel().0);
+                    self.kept.push(Kept { written, ..kept });
                     return;
                 }
             }

@@ -22,6 +22,9 @@ const RESERVATION_MS: i64 = 3_600_000;
 /// For how long it is known that it was settled, so that a reservation that arrives late is refused.
 const SETTLED_MS: i64 = 600_000;
 
+/// As many old rows are deleted by one statement, so that none takes long.
+const TIDIED_AT_ONCE: u64 = 10_000;
+
 /// Counts in the tables `limit_counters` and `limit_reservations`.
 pub(crate) struct PostgresLimits {
     server: Arc<Server>,
@@ -163,20 +166,28 @@ impl Settle for Server {
     }
 
     async fn tidy_up(&self) -> Result<(), StoreError> {
+        // Rows that somebody works on stay until the next time.
+        for sql in [
+            "DELETE FROM limit_counters WHERE ctid IN (SELECT ctid FROM limit_counters \
+             WHERE forget_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM limit_reservations WHERE ctid IN (SELECT ctid FROM limit_reservations \
+             WHERE forget_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED)",
+        ] {
+            while self.delete(sql).await? >= TIDIED_AT_ONCE {}
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// How many rows one statement deleted.
+    async fn delete(&self, sql: &'static str) -> Result<u64, StoreError> {
         self.database
             .bounded(async {
                 let mut connection = self.database.connection().await?;
-                // Rows that somebody works on stay until the next time.
-                for sql in [
-                    "DELETE FROM limit_counters WHERE ctid IN (SELECT ctid FROM limit_counters \
-                     WHERE forget_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED)",
-                    "DELETE FROM limit_reservations WHERE ctid IN (SELECT ctid FROM limit_reservations \
-                     WHERE forget_at < clock_timestamp() LIMIT 10000 FOR UPDATE SKIP LOCKED)",
-                ] {
-                    sqlx::query(sql).execute(&mut *connection).await?;
-                }
+                let done = sqlx::query(sql).execute(&mut *connection).await?;
                 connection.give_back();
-                Ok(())
+                Ok(done.rows_affected())
             })
             .await
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -24,10 +24,11 @@ use crate::{
 /// As many are on the way at once.
 const AT_ONCE: usize = 64;
 
-/// So often a settlement is refused before it is given up: its counters then keep what was reserved.
+/// So often a settlement is refused, others being taken in between, before it is given up: its counters then keep what was
+/// reserved.
 const REFUSALS: u32 = 5;
 
-/// Pauses between two tries of what could not be settled.
+/// Pauses between two tries of one settlement.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -48,8 +49,12 @@ const TIDY: Duration = Duration::from_mins(1);
 struct Waiting {
     reservation: Reservation,
     used: Amounts,
-    /// How often the server refused it.
+    /// Before its next try.
+    pause: Duration,
+    /// How often the server refused it while it took others.
     refusals: u32,
+    /// How many others were taken when it was tried last.
+    taken: u64,
 }
 
 /// Takes settlements and carries them out in the background, until it is dropped. They are bounded by the requests in
@@ -64,7 +69,14 @@ impl Settling {
     pub(super) fn start(server: Arc<impl Settle>) -> Self {
         let (queue, settlements) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(carry_out(server, settlements, waiting.clone()));
+        let all = waiting.clone();
+        tokio::spawn(async move {
+            let tidying = tidy_up(server.as_ref());
+            tokio::select! {
+                () = Carrier::new(server.as_ref(), &all).carry_out(settlements) => {}
+                () = tidying => {}
+            }
+        });
         Self { queue, waiting }
     }
 
@@ -75,7 +87,8 @@ impl Settling {
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         // It is there as long as this is.
-        let _ = self.queue.send(Waiting { reservation: reservation.clone(), used, refusals: 0 });
+        let reservation = reservation.clone();
+        let _ = self.queue.send(Waiting { reservation, used, pause: FIRST_PAUSE, refusals: 0, taken: 0 });
     }
 
     /// Waits until all are carried out, within `bound`; how many are not.
@@ -90,62 +103,99 @@ impl Settling {
     }
 }
 
-/// New ones are tried at once, whatever became of those before them.
-async fn carry_out(server: Arc<impl Settle>, mut queue: mpsc::UnboundedReceiver<Waiting>, waiting: Arc<AtomicUsize>) {
-    let mut new = Vec::with_capacity(AT_ONCE);
-    let mut left: VecDeque<Waiting> = VecDeque::new();
-    let (mut pause, mut again_at) = (FIRST_PAUSE, Instant::now());
+async fn tidy_up(server: &impl Settle) {
     let mut tidy = tokio::time::interval(TIDY);
     tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let mut is_again = false;
-        tokio::select! {
-            biased;
-            () = sleep_until(again_at), if !left.is_empty() => {
-                is_again = true;
-                new.extend(left.drain(..left.len().min(AT_ONCE)));
-            }
-            received = queue.recv_many(&mut new, AT_ONCE) => if received == 0 { return },
-            _ = tidy.tick() => {
-                if let Err(error) = server.tidy_up().await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "old counters could not be removed");
-                }
-            }
+        tidy.tick().await;
+        if let Err(error) = server.tidy_up().await {
+            let cause = monitoring::chain(&error);
+            tracing::warn!(cause, "old counters could not be removed");
         }
-        let tried = new.len();
-        let (failed, lost) = attempt(server.as_ref(), std::mem::take(&mut new)).await;
-        waiting.fetch_sub(tried - failed.len(), Ordering::AcqRel);
-        if failed.is_empty() && lost == 0 {
-            // The server is there: the rest at once.
-            (pause, again_at) = (FIRST_PAUSE, Instant::now());
-        } else if is_again {
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            again_at = Instant::now() + pause;
-        } else if left.is_empty() {
-            tracing::warn!("limits could not be settled; trying again");
-            again_at = Instant::now() + pause;
-        }
-        left.extend(failed);
     }
 }
 
-/// Tries all once. Those that are to be tried again, and how many are given up.
-async fn attempt(server: &impl Settle, batch: Vec<Waiting>) -> (Vec<Waiting>, usize) {
-    let results = join_all(batch.iter().map(|it| server.settle_now(&it.reservation, it.used))).await;
-    let (mut again, mut lost) = (Vec::new(), 0);
-    for (mut settlement, result) in batch.into_iter().zip(results) {
-        let Err(error) = result else { continue };
-        let cause = monitoring::chain(&error);
-        settlement.refusals += u32::from(matches!(error, StoreError::Refused(_) | StoreError::Corrupt(_)));
-        if settlement.refusals < REFUSALS {
-            tracing::debug!(cause, "a reservation could not be settled yet");
-            again.push(settlement);
-        } else {
-            tracing::error!(cause, "a settlement of limits is refused, and given up: what was reserved stays counted");
-            lost += 1;
+/// Each settlement is tried by itself: none waits for what becomes of another, but for its turn.
+struct Carrier<'a, S> {
+    server: &'a S,
+    waiting: &'a AtomicUsize,
+    /// Not tried yet.
+    new: VecDeque<Waiting>,
+    /// To be tried again, each at its time, in this order.
+    again: VecDeque<(Instant, Waiting)>,
+    /// How many the server took.
+    taken: u64,
+}
+
+impl<'a, S: Settle> Carrier<'a, S> {
+    fn new(server: &'a S, waiting: &'a AtomicUsize) -> Self {
+        Self { server, waiting, new: VecDeque::new(), again: VecDeque::new(), taken: 0 }
+    }
+
+    async fn carry_out(mut self, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+        let mut tried = FuturesUnordered::new();
+        let mut received = Vec::with_capacity(AT_ONCE);
+        loop {
+            while tried.len() < AT_ONCE
+                && let Some(settlement) = self.next()
+            {
+                let server = self.server;
+                tried.push(async move {
+                    let result = server.settle_now(&settlement.reservation, settlement.used).await;
+                    (settlement, result)
+                });
+            }
+            let next = self.again.front().map_or_else(Instant::now, |(at, _)| *at);
+            tokio::select! {
+                count = queue.recv_many(&mut received, AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    let taken = self.taken;
+                    self.new.extend(received.drain(..).map(|settlement| Waiting { taken, ..settlement }));
+                }
+                Some((settlement, result)) = tried.next() => self.tried(settlement, result),
+                () = sleep_until(next), if tried.len() < AT_ONCE && !self.again.is_empty() => {}
+            }
         }
     }
-    (again, lost)
+
+    /// Those that were never tried come first.
+    fn next(&mut self) -> Option<Waiting> {
+        self.new.pop_front().or_else(|| {
+            let now = Instant::now();
+            self.again.pop_front_if(|(at, _)| *at <= now).map(|(_, settlement)| settlement)
+        })
+    }
+
+    fn tried(&mut self, mut settlement: Waiting, result: Result<(), StoreError>) {
+        let Err(error) = result else {
+            self.taken += 1;
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return;
+        };
+        let cause = monitoring::chain(&error);
+        if matches!(error, StoreError::Refused(_) | StoreError::Corrupt(_)) {
+            // Where nobody is taken, the server is at fault and not the settlement.
+            settlement.refusals += u32::from(self.taken > settlement.taken);
+            settlement.taken = self.taken;
+            if settlement.refusals >= REFUSALS {
+                tracing::error!(
+                    cause,
+                    "a settlement of limits is refused, and given up: what was reserved stays counted"
+                );
+                self.waiting.fetch_sub(1, Ordering::AcqRel);
+                return;
+            }
+        }
+        if self.again.is_empty() {
+            tracing::warn!(cause, "limits could not be settled; trying again");
+        }
+        let at = Instant::now() + settlement.pause;
+        settlement.pause = (settlement.pause * 2).min(LONGEST_PAUSE);
+        let place = self.again.partition_point(|(other, _)| *other <= at);
+        self.again.insert(place, (at, settlement));
+    }
 }
 
 /// A reservation whose outcome is not known yet; released when it never will be.
@@ -181,11 +231,13 @@ mod tests {
     use super::*;
     use crate::ports::{LimitSet, OpeningId, Subject};
 
-    /// Takes every settlement but those of the first byte `refused`, and none while it is away.
+    /// Takes every settlement but those of the first byte `refused`, does not answer `slow`, and takes none while it is
+    /// away.
     #[derive(Default)]
     struct Server {
         away: AtomicUsize,
         refused: u8,
+        slow: u8,
         settled: Mutex<Vec<u8>>,
     }
 
@@ -196,6 +248,10 @@ mod tests {
             if self.away.load(Ordering::Relaxed) > 0 {
                 self.away.fetch_sub(1, Ordering::Relaxed);
                 return Err(StoreError::Unavailable("away".into()));
+            }
+            if name == self.slow {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                return Err(StoreError::Unavailable("slow".into()));
             }
             if name == self.refused {
                 return Err(StoreError::Refused("as the test wants it".into()));
@@ -218,16 +274,39 @@ mod tests {
     async fn one_that_is_refused_holds_no_other_up_and_is_given_up() {
         let server = Arc::new(Server { refused: 1, ..Server::default() });
         let settling = Settling::start(server.clone());
-        for name in [1, 2] {
+        settling.settle(&reservation(1), Amounts::default());
+        for name in 2..=5 {
+            assert_eq!(settling.waiting.load(Ordering::Relaxed), 1, "given up before {name}");
             settling.settle(&reservation(name), Amounts::default());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!(server.settled.lock().unwrap().last(), Some(&name));
+            tokio::time::sleep(LONGEST_PAUSE).await;
         }
-        tokio::time::sleep(FIRST_PAUSE / 2).await;
-        settling.settle(&reservation(3), Amounts::default());
-        tokio::time::sleep(FIRST_PAUSE / 4).await;
-        assert_eq!(*server.settled.lock().unwrap(), [2, 3]);
-        assert_eq!(settling.waiting.load(Ordering::Relaxed), 1);
+        settling.settle(&reservation(6), Amounts::default());
         assert_eq!(settling.flush(Duration::from_mins(1)).await, 0);
-        assert_eq!(*server.settled.lock().unwrap(), [2, 3]);
+        assert_eq!(*server.settled.lock().unwrap(), [2, 3, 4, 5, 6]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn none_is_given_up_because_the_server_refuses_everybody() {
+        let server = Arc::new(Server { refused: 1, ..Server::default() });
+        let settling = Settling::start(server.clone());
+        for _ in 0..3 {
+            settling.settle(&reservation(1), Amounts::default());
+        }
+        assert_eq!(settling.flush(Duration::from_mins(10)).await, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_not_answered_holds_no_other_up() {
+        let server = Arc::new(Server { slow: 1, ..Server::default() });
+        let settling = Settling::start(server.clone());
+        for name in 1..=200 {
+            settling.settle(&reservation(name), Amounts::default());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(*server.settled.lock().unwrap(), (2..=200).collect::<Vec<_>>());
+        assert_eq!(settling.flush(Duration::from_mins(1)).await, 1);
     }
 
     #[tokio::test(start_paused = true)]

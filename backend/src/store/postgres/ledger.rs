@@ -21,9 +21,18 @@ pub(crate) struct PostgresLedger {
 impl PostgresLedger {
     /// Opens rows for this process under a lease of this length, and interrupts those of processes that died. Must be
     /// called inside a tokio runtime.
-    pub(crate) fn new(database: Arc<Database>, length: Duration) -> Self {
+    pub(crate) fn serving(database: Arc<Database>, length: Duration) -> Self {
         let lease = Arc::new(Lease::new(length));
         tokio::spawn(lease::keep(Arc::downgrade(&lease), database.clone()));
+        Self::over(database, lease)
+    }
+
+    /// For commands that only read it, beside those who serve. Must be called inside a tokio runtime.
+    pub(crate) fn reading(database: Arc<Database>) -> Self {
+        Self::over(database, Arc::new(Lease::new(lease::LEASE)))
+    }
+
+    fn over(database: Arc<Database>, lease: Arc<Lease>) -> Self {
         let writer = Writer::start(PostgresBatch::new(database.clone(), lease.clone()), database.timeout());
         Self { database, writer, _lease: lease }
     }

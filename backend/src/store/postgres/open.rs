@@ -9,7 +9,10 @@ use super::{
     lease::LEASE,
     migrations::{migrate, schema},
 };
-use crate::{ports::StoreError, store::schema::Schema};
+use crate::{
+    ports::StoreError,
+    store::{Purpose, schema::Schema},
+};
 
 /// Everything that is kept in PostgreSQL.
 pub(crate) struct PostgresStores {
@@ -46,6 +49,7 @@ impl PostgresStores {
         connections: u32,
         timeout: Duration,
         may_migrate: bool,
+        purpose: Purpose,
     ) -> Result<Self, PostgresNotOpened> {
         let database = Arc::new(Database::new(url, connections, timeout).map_err(|_| PostgresNotOpened::InvalidUrl)?);
         match schema(&database).await.map_err(store_error)? {
@@ -55,7 +59,10 @@ impl PostgresStores {
             Schema::Newer => return Err(PostgresNotOpened::Newer),
         }
         Ok(Self {
-            ledger: Arc::new(PostgresLedger::new(database.clone(), LEASE)),
+            ledger: Arc::new(match purpose {
+                Purpose::Serve => PostgresLedger::serving(database.clone(), LEASE),
+                Purpose::Command => PostgresLedger::reading(database.clone()),
+            }),
             keys: Arc::new(PostgresKeys::new(database.clone())),
             conversations: Arc::new(PostgresConversations::new(database.clone())),
             health: Arc::new(PostgresHealth::new(database.clone())),

@@ -1,7 +1,7 @@
 //! Conversations and the turns that settlements add.
 
 use super::bench::{Kept, NOW, entry, owner, settlement};
-use crate::ports::{Conversation, NewTurn, PageCursor, Settlement, UsageBy};
+use crate::ports::{Conversation, NewTurn, OpeningId, PageCursor, Settlement, UsageBy};
 
 fn conversation(id: &str, updated_ms: u64) -> Conversation {
     Conversation {
@@ -38,6 +38,10 @@ pub(crate) async fn turns_are_added_once_and_only_to_ones_own(kept: Kept) {
         let entry = entry();
         let settled = Settlement { turn: Some(turn(id, user, text)), ..settlement(entry.request_id) };
         ledger.open(entry).await.unwrap();
+        // Nor does another try of the request add one.
+        let theirs =
+            Settlement { opening: OpeningId([1; 16]), turn: Some(turn(id, user, "theirs")), ..settled.clone() };
+        ledger.settle(theirs).await.unwrap();
         // Whoever does not know whether it was written tells it again.
         for _ in 0..2 {
             ledger.settle(settled.clone()).await.unwrap();

@@ -27,6 +27,8 @@ enum Fate {
     Refuses(u8),
     /// It is refused when it has this settlement with a turn.
     RefusesTurn(u8),
+    /// It is refused when it has this settlement with a provider.
+    RefusesProvider(u8),
     /// It is refused when it has this opening.
     RefusesOpening(u8),
     /// It takes so long, and then commits.
@@ -81,6 +83,9 @@ impl Batch for Store {
         let is_refused = match fate {
             Fate::Refuses(number) => settlements.iter().any(|it| it.request_id == id(number)),
             Fate::RefusesTurn(number) => settlements.iter().any(|it| it.request_id == id(number) && it.turn.is_some()),
+            Fate::RefusesProvider(number) => {
+                settlements.iter().any(|it| it.request_id == id(number) && it.provider.is_some())
+            }
             Fate::RefusesOpening(number) => opens.iter().any(|it| it.request_id == id(number)),
             _ => false,
         };
@@ -295,13 +300,7 @@ async fn a_row_that_is_refused_keeps_no_other_from_being_written() {
     flushed(&writer).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_a_settlement_whose_turn_is_refused_the_rest_is_written() {
-    let store = Store::with([Fate::RefusesTurn(1); 1_000]);
-    let writer = start(&store);
-    for number in [1, 2] {
-        writer.open(entry(number)).await.unwrap();
-    }
+fn with_turn(number: u8) -> Settlement {
     let turn = NewTurn {
         conversation_id: "conv_1".to_owned(),
         owner: Owner { tenant: String::new(), user: "u".to_owned() },
@@ -311,13 +310,55 @@ async fn of_a_settlement_whose_turn_is_refused_the_rest_is_written() {
         prompt_tokens: 0,
         completion_tokens: 0,
     };
-    let refused = writer.settle(Settlement { turn: Some(turn), ..completed(1) });
+    Settlement { turn: Some(turn), ..completed(number) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_settlement_whose_turn_is_refused_the_rest_is_written() {
+    let store = Store::with([Fate::RefusesTurn(1); 1_000]);
+    let writer = start(&store);
+    for number in [1, 2] {
+        writer.open(entry(number)).await.unwrap();
+    }
+    let refused = writer.settle(with_turn(1));
     writer.settle(completed(2)).await.unwrap();
     assert!(refused.await.is_err(), "the turn is not kept, and that is told");
     for number in [1, 2] {
         assert_eq!(store.settled(number).unwrap(), [LedgerOutcome::Completed]);
     }
     flushed(&writer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_of_a_turn_that_may_be_left_out() {
+    // Both together, each by itself, the one without its turn, and the whole again.
+    let fates = [Fate::RefusesTurn(1), Fate::Commits, Fate::RefusesTurn(1), Fate::LostAfterwards, Fate::Commits];
+    let store = Store::with([Fate::Commits, Fate::Commits].into_iter().chain(fates));
+    let writer = start(&store);
+    for number in [1, 2] {
+        writer.open(entry(number)).await.unwrap();
+    }
+    let other = writer.settle(completed(2));
+    let refused = writer.settle(with_turn(1));
+    other.await.unwrap();
+    assert!(refused.await.is_err(), "the turn is not kept, and that is told");
+    flushed(&writer).await;
+    assert_eq!(store.lock().fates.len(), 0, "{:?}", store.lock().tried);
+    assert_eq!(store.settled(1).unwrap(), [LedgerOutcome::Completed]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_settlement_that_is_refused_its_end_and_charge_are_written() {
+    let store = Store::with([Fate::Commits, Fate::Commits].into_iter().chain([Fate::RefusesProvider(1); 4]));
+    let writer = start(&store);
+    for number in [1, 2] {
+        writer.open(entry(number)).await.unwrap();
+    }
+    let refused = writer.settle(Settlement { provider: Some("\0".to_owned()), ..completed(1) });
+    writer.settle(completed(2)).await.unwrap();
+    assert!(refused.await.is_err(), "it is not written as it was told");
+    flushed(&writer).await;
+    assert_eq!(store.settled(1).unwrap(), [LedgerOutcome::Completed]);
 }
 
 #[tokio::test(start_paused = true)]

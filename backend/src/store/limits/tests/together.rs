@@ -17,7 +17,7 @@ use crate::{
         Amounts, Ledger, LedgerEntry, LedgerOutcome, Limits, NotReserved, Owner, Quota, Reservation, Settlement,
         StoreError, TokenCounts,
     },
-    store::{limits::RedisLimits, postgres::PostgresStores},
+    store::{Purpose, limits::RedisLimits, postgres::PostgresStores},
 };
 
 const LIMIT: u64 = 12_000;
@@ -36,7 +36,7 @@ struct Instance {
 
 impl Instance {
     async fn open(postgres: &str, redis: &str) -> Self {
-        let stores = PostgresStores::open(postgres, 8, PATIENCE, true).await.unwrap();
+        let stores = PostgresStores::open(postgres, 8, PATIENCE, true, Purpose::Serve).await.unwrap();
         let ledger: Arc<dyn Ledger> = stores.ledger;
         Self { limits: RedisLimits::new(redis, TIMEOUT, ledger.clone()).unwrap(), ledger }
     }

@@ -29,7 +29,7 @@ pub(super) fn connect(url: &str, timeout: Duration) -> Arc<Database> {
 
 /// The ledger of one instance.
 pub(super) fn ledger(database: &Arc<Database>) -> PostgresLedger {
-    PostgresLedger::new(database.clone(), LEASE)
+    PostgresLedger::serving(database.clone(), LEASE)
 }
 
 /// A store with two instances.

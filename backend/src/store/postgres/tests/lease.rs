@@ -15,7 +15,7 @@ const OPEN: &str = "SELECT COUNT(*) FROM ledger WHERE outcome IS NULL";
 const INTERRUPTED: &str = "SELECT COUNT(*) FROM ledger WHERE outcome = 'interrupted'";
 
 fn ledger(database: &Arc<Database>) -> PostgresLedger {
-    PostgresLedger::new(database.clone(), LENGTH)
+    PostgresLedger::serving(database.clone(), LENGTH)
 }
 
 async fn wait_for(database: &Database, sql: &'static str, count: i64) {
