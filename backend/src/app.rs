@@ -3,7 +3,9 @@
 mod accounts;
 mod command;
 mod identity;
+mod keepers;
 mod kept;
+mod objectives;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,21 +16,22 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::command::command;
 use self::{
     accounts::accounts,
     identity::{admin, identity},
+    keepers::Keepers,
 };
+pub(crate) use self::{command::command, objectives::slos};
 use crate::{
     ambient::{RandomIds, SystemRandom},
     chat::{
         BreakerSettings, ChatService, ChatSettings, LaneSettings, Retries, Timeouts, Upstream,
-        conversation::{ConversationService, expire_old},
+        conversation::ConversationService,
     },
     config::{AuthField, AuthMode, Config, KeyConfig, ProviderConfig, ProviderKind, SignatureMode},
     http::{Acceptance, EdgeGate, Places, ReplayStore, Service, operations_router, serve, service_router},
     identity::UnusableJwt,
-    monitoring::metrics::Metrics,
+    monitoring::{Watch, metrics::Metrics},
     ports::{Clock, Provider},
     provider::{
         adapter::{Adapter, Manner},
@@ -87,31 +90,35 @@ pub(crate) enum AppError {
 }
 
 /// Serves until a signal says to end.
-pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics) -> Result<(), AppError> {
+pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>, watch: Watch) -> Result<(), AppError> {
+    let metrics = &watch.metrics;
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
-    let kept = kept::serve(&config.store).await?;
+    let kept = kept::serve(&config.store, metrics).await?;
     let shutdown = Shutdown::default();
-    let accounts = accounts(config, &clock, kept.as_ref(), &metrics)?;
+    let accounts = accounts(config, &clock, kept.as_ref(), metrics)?;
     let service = Arc::new(Service {
         chat: Arc::new(ChatService::new(
             config.catalogue.clone(),
             upstreams(config, &clock)?,
             settings(config),
             Arc::new(SystemRandom),
+            metrics.clone(),
         )),
         identity: Arc::new(identity(config, kept.as_ref().map(|kept| kept.keys.clone()), &clock, metrics.clone())?),
         admin: kept.as_ref().map(|kept| admin(config, kept, &clock)),
         accounts: accounts.clone(),
         conversations: kept.as_ref().map(|kept| conversations(config, kept, &clock)),
         store: kept.as_ref().map(|kept| kept.health.clone()),
+        watch: watch.clone(),
         places: Places::new(config.service.max_requests),
         shutdown: shutdown.clone(),
         body_limit: config.service.body_limit,
     });
 
-    if let (Some(kept), Some(retention)) = (&kept, config.conversations.retention) {
-        tokio::spawn(expire_old(kept.conversations.clone(), clock.clone(), retention, shutdown.drained()));
-    }
+    metrics.observe_runtime(&tokio::runtime::Handle::current());
+    let chat = Arc::downgrade(&service.chat);
+    metrics.observe_breakers(move || chat.upgrade().map_or_else(Vec::new, |chat| chat.breakers()));
+    let keepers = Keepers::start(config, kept.as_ref(), &watch, &clock, &shutdown).await;
 
     let service_listener = bind(config.service.listen, "service.listen").await?;
     let operations_listener = bind(config.operations.listen, "operations.listen").await?;
@@ -127,11 +134,11 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics
     }
 
     let required = config.edge.signature == SignatureMode::Required;
-    let router = service_router(service.clone(), acceptance(config, &clock, required));
+    let router = service_router(service.clone(), acceptance(config, &clock, metrics, required));
     let mut serving = tokio::spawn(serve(service_listener, router, shutdown.clone()));
     // Operators see the end of the others, so that theirs comes last.
     let operations_end = Shutdown::default();
-    let router = operations_router(service, acceptance(config, &clock, false));
+    let router = operations_router(service, acceptance(config, &clock, metrics, false));
     let operations = tokio::spawn(serve(operations_listener, router, operations_end.clone()));
 
     tokio::select! {
@@ -163,6 +170,7 @@ pub(crate) async fn run(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics
     if unsettled > 0 {
         tracing::error!(unsettled, "the counters of limits do not take what was used; they stay too high");
     }
+    keepers.end(FLUSH_WITHIN).await;
     if let Some(kept) = kept {
         let unwritten = kept.ledger.flush(FLUSH_WITHIN).await;
         if unwritten > 0 {
@@ -189,7 +197,7 @@ fn conversations(config: &Config, kept: &Stores, clock: &Arc<dyn Clock>) -> Arc<
     Arc::new(ConversationService::new(kept.conversations.clone(), clock.clone(), ids, is_everybody_one))
 }
 
-fn acceptance(config: &Config, clock: &Arc<dyn Clock>, required: bool) -> Arc<Acceptance> {
+fn acceptance(config: &Config, clock: &Arc<dyn Clock>, metrics: &Metrics, required: bool) -> Arc<Acceptance> {
     let skew_seconds = config.edge.signature_skew.as_secs();
     let gate = EdgeGate {
         required,
@@ -198,7 +206,12 @@ fn acceptance(config: &Config, clock: &Arc<dyn Clock>, required: bool) -> Arc<Ac
         replays: ReplayStore::new(config.edge.replay_capacity, skew_seconds),
         clock: clock.clone(),
     };
-    Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
+    Arc::new(Acceptance {
+        gate,
+        ids: Arc::new(RandomIds::new(clock.clone())),
+        metrics: metrics.clone(),
+        formats: config.telemetry.formats.clone(),
+    })
 }
 
 fn settings(config: &Config) -> ChatSettings {
@@ -269,6 +282,7 @@ fn provider(
         },
         headers: server.headers.clone(),
         connect_timeout: config.timeouts.connect,
+        formats: config.telemetry.formats.clone(),
     };
     let manner = Manner {
         models: models(&config.catalogue, provider),

@@ -59,6 +59,9 @@ pub(crate) enum StoreCommand {
     Keys(KeysCommand),
     /// What was used, and what it cost
     Usage(UsageCommand),
+    /// Objectives: whether they are met
+    #[command(subcommand)]
+    Slo(SloCommand),
     /// Bring the schema of the store up to date, where store.migrate is manual or before a new version is started
     Migrate {
         /// Print a JSON object with `store` and `schema`
@@ -78,6 +81,17 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = config::duration(text)?;
     let bounds = 1..=trace_grant::LONGEST_SECONDS;
     if bounds.contains(&lifetime.as_secs()) { Ok(lifetime) } else { Err("must be 1s to 30d".to_owned()) }
+}
+
+/// What to do with objectives.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum SloCommand {
+    /// Show compliance, error budget and burn rates of each, with the days' errors as columns
+    Report {
+        /// Print a JSON object with `data`, one object per objective
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What to do with API keys.

@@ -2,10 +2,12 @@
 
 mod keys;
 mod migrate;
+mod slo;
 mod usage;
 
 pub(crate) use self::{
     keys::keys,
     migrate::migrated,
+    slo::slo,
     usage::{NoUsage, usage},
 };

@@ -14,8 +14,11 @@ mod log;
 mod operations;
 mod providers;
 mod reader;
+#[cfg(test)]
+mod reference;
 mod retries;
 mod service;
+mod slo;
 mod sources;
 mod store;
 mod telemetry;
@@ -39,9 +42,10 @@ pub(crate) use self::{
     reader::Effective,
     retries::RetriesConfig,
     service::ServiceConfig,
+    slo::SloConfig,
     sources::Inputs,
     store::{Migrate, StoreConfig, StoreUrl},
-    telemetry::{OtlpProtocol, TelemetryConfig},
+    telemetry::{BatchConfig, OtlpConfig, OtlpProtocol, TelemetryConfig},
     timeouts::TimeoutsConfig,
     value::duration,
 };
@@ -75,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) catalogue: Catalogue,
     /// Providers that can be called.
     pub(crate) providers: Vec<ProviderConfig>,
+    /// What is promised.
+    pub(crate) slo: SloConfig,
     /// Where traces go.
     pub(crate) telemetry: TelemetryConfig,
     /// Every value as it is in effect, secrets masked.
@@ -85,25 +91,32 @@ impl Config {
     /// Reads and validates everything.
     pub(crate) fn load(inputs: &Inputs) -> Result<Self, ConfigFaults> {
         let mut reader = sources::layered(inputs);
-        let service = ServiceConfig::read(&mut reader);
-        let operations = OperationsConfig::read(&mut reader);
-        let edge = EdgeConfig::read(&mut reader);
-        let store = StoreConfig::read(&mut reader);
-        let auth = AuthConfig::read(&mut reader);
-        let log = LogConfig::read(&mut reader);
-        let timeouts = TimeoutsConfig::read(&mut reader);
-        let retries = RetriesConfig::read(&mut reader);
-        let breaker = BreakerConfig::read(&mut reader);
-        let limits = LimitsConfig::read(&mut reader);
-        agree(&mut reader, &store, &auth, &limits);
-        let conversations = ConversationsConfig::read(&mut reader);
-        let catalogue = catalogue::read(&mut reader);
-        let providers = providers::read(&mut reader, catalogue.as_ref(), &inputs.environment);
-        let telemetry = TelemetryConfig::read(&inputs.environment, &mut reader);
+        let config = Self::read(&mut reader, inputs);
         let effective = reader.finish()?;
         // A catalogue that cannot be read is a fault, so it has been reported by now.
-        let catalogue = catalogue.unwrap_or_else(|| unreachable!("faults end the reading"));
-        Ok(Self {
+        let config = config.unwrap_or_else(|| unreachable!("faults end the reading"));
+        Ok(Self { effective, ..config })
+    }
+
+    /// Reads everything. `None`: without its catalogue; what is wrong the reader knows.
+    fn read(reader: &mut Reader, inputs: &Inputs) -> Option<Self> {
+        let service = ServiceConfig::read(reader);
+        let operations = OperationsConfig::read(reader);
+        let edge = EdgeConfig::read(reader);
+        let store = StoreConfig::read(reader);
+        let auth = AuthConfig::read(reader);
+        let log = LogConfig::read(reader);
+        let timeouts = TimeoutsConfig::read(reader);
+        let retries = RetriesConfig::read(reader);
+        let breaker = BreakerConfig::read(reader);
+        let limits = LimitsConfig::read(reader);
+        agree(reader, &store, &auth, &limits);
+        let conversations = ConversationsConfig::read(reader);
+        let catalogue = catalogue::read(reader);
+        let providers = providers::read(reader, catalogue.as_ref(), &inputs.environment);
+        let slo = SloConfig::read(reader);
+        let telemetry = TelemetryConfig::read(&inputs.environment, reader);
+        Some(Self {
             service,
             operations,
             edge,
@@ -115,10 +128,11 @@ impl Config {
             breaker,
             limits,
             conversations,
-            catalogue,
+            catalogue: catalogue?,
             providers,
+            slo,
             telemetry,
-            effective,
+            effective: Vec::new(),
         })
     }
 }
@@ -181,7 +195,7 @@ mod tests {
         assert_eq!((config.breaker.min_calls, config.service.max_requests), (5, 4_096));
         let providers: Vec<_> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
         assert_eq!(providers, ["demo"]);
-        assert!(config.telemetry.traces.is_none());
+        assert!(config.telemetry.traces.otlp.is_none() && config.telemetry.prometheus);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use goblin_shared::trace_grant;
 use crate::{
     ambient::SystemClock,
     command_line::{Command, CommandLine, StoreCommand},
-    config::{AuthConfig, Config, ConfigFaults, EdgeConfig, Effective, StoreConfig},
+    config::{AuthConfig, Config, ConfigFaults, EdgeConfig, Effective, SloConfig, StoreConfig},
     monitoring::Monitoring,
     ports::Clock,
 };
@@ -67,7 +67,11 @@ fn main() -> ExitCode {
         }),
         Command::Store(wish) => {
             let auth = if wish.issues() { AuthConfig::load_to_issue(&inputs) } else { AuthConfig::load(&inputs) };
-            with(auth, |auth| with(StoreConfig::load(&inputs), |store| on_store(store, auth, wish)))
+            with(auth, |auth| {
+                with(StoreConfig::load(&inputs), |store| {
+                    with(SloConfig::load(&inputs), |slo| on_store(store, auth, slo, wish))
+                })
+            })
         }
         Command::TraceGrant { lifetime, json } => {
             with(EdgeConfig::load(&inputs), |edge| grant_traces(edge, lifetime, json))
@@ -107,14 +111,14 @@ fn check_config_as_json(config: Result<Config, ConfigFaults>) -> ExitCode {
 }
 
 /// A command that works on the store, beside a program that may be serving.
-fn on_store(store: &StoreConfig, auth: &AuthConfig, wish: StoreCommand) -> ExitCode {
+fn on_store(store: &StoreConfig, auth: &AuthConfig, slo: &SloConfig, wish: StoreCommand) -> ExitCode {
     // A server may be reached by TLS alone. Fails only if one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    match runtime.block_on(app::command(store, auth.clone(), wish)) {
+    match runtime.block_on(app::command(store, auth.clone(), slo, wish)) {
         Ok(text) => print(&text, ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("goblin-backend: {}", monitoring::chain(&error));
@@ -152,13 +156,14 @@ fn serve(config: &Config) -> ExitCode {
     let monitoring = {
         // The gRPC exporter's connection lives on this runtime.
         let _on_runtime = runtime.enter();
-        match Monitoring::install(&config.log, &config.telemetry, clock.clone()) {
+        let slos = app::slos(&config.slo, clock.clone());
+        match Monitoring::install(&config.log, &config.telemetry, slos, clock.clone()) {
             Ok(monitoring) => monitoring,
             Err(error) => return refuse(&error),
         }
     };
-    let metrics = monitoring.metrics();
-    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(app::run(config, clock, metrics))));
+    let watch = monitoring.watch();
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(app::run(config, clock, watch))));
     let code = match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

@@ -1,11 +1,13 @@
 //! What the domain needs from the outside world. Adapters stand in `provider`, `store` and `ambient`; only `app` names them.
 
+mod business;
 mod conversations;
 pub(crate) mod day;
 mod keys;
 mod ledger;
 mod limits;
 mod principal;
+mod slo_counts;
 mod store;
 pub(crate) mod usd;
 
@@ -17,6 +19,7 @@ use futures_util::stream::BoxStream;
 use goblin_shared::{api::Api, request_id::RequestId, trace_context::TraceParent};
 
 pub(crate) use self::{
+    business::{ActiveUsers, Business, ConversationFigures, Figures, GroupKey},
     conversations::{Conversation, Conversations, NewTurn, PageCursor, Turn},
     keys::{KeyRecord, Keys, SecretHash},
     ledger::{
@@ -25,6 +28,7 @@ pub(crate) use self::{
     },
     limits::{Amounts, Level, LimitSet, LimitState, Limits, NotReserved, Quota, Reservation, Subject},
     principal::{Owner, Principal, Scope, Scopes, UnknownScope},
+    slo_counts::{Run, SloCount, SloCounts},
     store::{Health, StoreError},
 };
 

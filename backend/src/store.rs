@@ -2,6 +2,7 @@
 
 mod limits;
 mod postgres;
+mod rollups;
 mod schema;
 mod sqlite;
 #[cfg(test)]
@@ -21,10 +22,14 @@ pub(crate) use self::{
 };
 use self::{
     postgres::PostgresStores,
+    rollups::Rollups,
     schema::Schema,
-    sqlite::{FileLock, SqliteConversations, SqliteHealth, SqliteKeys, SqliteLedger},
+    sqlite::{FileLock, SqliteConversations, SqliteHealth, SqliteKeys, SqliteLedger, SqliteRows, SqliteSloCounts},
 };
-use crate::ports::{Conversations, Health, Keys, Ledger, StoreError};
+use crate::{
+    monitoring::metrics::Metrics,
+    ports::{Business, Conversations, Health, Keys, Ledger, SloCounts, StoreError},
+};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     /// A schema that is old is brought up to date; otherwise it is refused.
     pub(crate) migrate: bool,
+    /// What calls of it are measured with.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// What a store is opened for.
@@ -68,6 +75,10 @@ pub(crate) struct Stores {
     pub(crate) conversations: Arc<dyn Conversations>,
     /// Whether it answers.
     pub(crate) health: Arc<dyn Health>,
+    /// The ledger, added up for the business.
+    pub(crate) business: Arc<dyn Business>,
+    /// What objectives are judged by.
+    pub(crate) slo_counts: Arc<dyn SloCounts>,
     /// The server's database, where limits can be counted too.
     pub(crate) postgres: Option<Arc<postgres::Database>>,
     /// Held for as long as the file is served.
@@ -117,13 +128,15 @@ pub(crate) async fn open(settings: &Settings, purpose: Purpose) -> Result<Stores
     match &settings.place {
         Place::Sqlite(path) => open_sqlite(path, settings, purpose).await,
         Place::Postgres(url) => {
-            let all =
-                PostgresStores::open(url, settings.connections, settings.timeout, settings.migrate, purpose).await?;
+            let Settings { connections, timeout, migrate, metrics, .. } = settings;
+            let all = PostgresStores::open(url, *connections, *timeout, *migrate, purpose, metrics.clone()).await?;
             Ok(Stores {
                 ledger: all.ledger,
                 keys: all.keys,
                 conversations: all.conversations,
                 health: all.health,
+                business: all.business,
+                slo_counts: all.slo_counts,
                 postgres: Some(all.database),
                 _lock: None,
             })
@@ -137,7 +150,7 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), OpenFailed> {
     match &settings.place {
         Place::Sqlite(path) => prepare_sqlite(path, &settings).await,
         Place::Postgres(url) => {
-            Ok(PostgresStores::open(url, 1, settings.timeout, true, Purpose::Command).await.map(|_| ())?)
+            Ok(PostgresStores::open(url, 1, settings.timeout, true, Purpose::Command, None).await.map(|_| ())?)
         }
     }
 }
@@ -152,7 +165,8 @@ async fn open_sqlite(path: &Path, settings: &Settings, purpose: Purpose) -> Resu
         Purpose::Command => None,
     };
     prepare_sqlite(path, settings).await?;
-    let database = Arc::new(sqlite::Database::new(path, settings.connections, settings.timeout));
+    let database = sqlite::Database::new(path, settings.connections, settings.timeout);
+    let database = Arc::new(database.measured(settings.metrics.clone()));
     let ledger = match purpose {
         Purpose::Serve => SqliteLedger::serving(database.clone()).await,
         Purpose::Command => SqliteLedger::reading(database.clone()),
@@ -162,7 +176,9 @@ async fn open_sqlite(path: &Path, settings: &Settings, purpose: Purpose) -> Resu
         ledger: Arc::new(ledger),
         keys: Arc::new(SqliteKeys::new(database.clone())),
         conversations: Arc::new(SqliteConversations::new(database.clone())),
-        health: Arc::new(SqliteHealth::new(database)),
+        health: Arc::new(SqliteHealth::new(database.clone())),
+        business: Arc::new(Rollups(SqliteRows::new(database.clone()))),
+        slo_counts: Arc::new(SqliteSloCounts::new(database)),
         postgres: None,
         _lock: lock,
     })

@@ -25,6 +25,11 @@ impl Span {
         if from <= to { Ok(Self { from, to }) } else { Err("must not be later than `to`") }
     }
 
+    /// The first and the last.
+    pub(crate) const fn days(self) -> (u32, u32) {
+        (self.from, self.to)
+    }
+
     /// Asks for these days.
     pub(crate) fn query(
         self,
@@ -138,7 +143,7 @@ impl<'a> UsageReport<'a> {
 }
 
 /// A cell that is no formula to a spreadsheet, whatever somebody calls himself.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }

@@ -3,7 +3,7 @@
 pub mod otlp;
 mod variables;
 
-use goblin_shared::{edge_signature::SigningKey, limits};
+use goblin_shared::{edge_signature::SigningKey, limits, trace_context::Formats};
 
 pub use self::{otlp::OtlpConfig, variables::Variables};
 use crate::{
@@ -37,6 +37,8 @@ pub struct EdgeConfig {
     pub catalogue_max_age_s: u32,
     /// `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG`: which traces are recorded. Default all.
     pub sampling: Sampling,
+    /// `OTEL_PROPAGATORS`: the forms in which callers may name their traces. Default `tracecontext,baggage`.
+    pub formats: Formats,
     /// Where telemetry goes; nowhere when no endpoint is configured.
     pub otlp: Option<OtlpConfig>,
 }
@@ -80,6 +82,7 @@ impl EdgeConfig {
         let health = HealthConfig::read(&variables, &mut faults);
         let catalogue_max_age_s = variables.number("CATALOGUE_MAX_AGE_S", 30, 1..=86_400, &mut faults);
         let sampling = Sampling::read(&variables, &mut faults);
+        let formats = formats(&variables, &mut faults);
         let otlp = OtlpConfig::read(&variables, &mut faults);
 
         match (origins, signing_key, admit) {
@@ -93,6 +96,7 @@ impl EdgeConfig {
                 health,
                 catalogue_max_age_s,
                 sampling,
+                formats,
                 otlp,
             }),
             _ => Err(ConfigFaults(faults)),
@@ -104,8 +108,16 @@ impl EdgeConfig {
     /// What decides which traces are recorded.
     #[must_use]
     pub fn recording(&self) -> Recording<'_> {
-        Recording { sampling: self.sampling, grants: &self.signing_key }
+        Recording { sampling: self.sampling, grants: &self.signing_key, formats: &self.formats }
     }
+}
+
+fn formats(variables: &Variables<'_>, faults: &mut Vec<String>) -> Formats {
+    let named = variables.text("OTEL_PROPAGATORS").map(|names| Formats::parse(&names));
+    named.unwrap_or_else(|| Ok(Formats::default())).unwrap_or_else(|error| {
+        faults.push(format!("OTEL_PROPAGATORS {error}"));
+        Formats::default()
+    })
 }
 
 fn cors(variables: &Variables<'_>, faults: &mut Vec<String>) -> CorsConfig {
@@ -163,9 +175,10 @@ mod tests {
             ("HEALTH_STALE_MS", "200"),
             ("CATALOGUE_MAX_AGE_S", "0"),
             ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+            ("OTEL_PROPAGATORS", "xray"),
         ])
         .unwrap_err();
-        assert_eq!(faults.0.len(), 18, "{faults}");
+        assert_eq!(faults.0.len(), 19, "{faults}");
         assert!(!faults.to_string().contains("my-short-secret"));
         assert_eq!(read(&[]).unwrap_err().0.len(), 3);
     }

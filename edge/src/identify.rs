@@ -4,7 +4,7 @@ use goblin_shared::{
     edge_signature::SigningKey,
     headers::{TRACE_GRANT, TRACEPARENT, TRACESTATE},
     request_id::RequestId,
-    trace_context::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState},
+    trace_context::{Formats, SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState},
     trace_grant::{self, InvalidTraceGrant},
 };
 
@@ -83,6 +83,8 @@ pub struct Recording<'a> {
     pub sampling: Sampling,
     /// Who holds a grant made with this key is always recorded.
     pub grants: &'a SigningKey,
+    /// The forms in which callers may name their traces.
+    pub formats: &'a Formats,
 }
 
 /// Gives the request its id and continues or starts its trace. Without configuration, everything is recorded.
@@ -97,7 +99,10 @@ pub fn identify(
     entropy: &Entropy,
     recording: Option<Recording<'_>>,
 ) -> Identity {
-    let incoming = TraceContext::extract(facts.header(TRACEPARENT), facts.header(TRACESTATE));
+    let incoming = match recording {
+        Some(recording) => recording.formats.extract(|name| facts.header(name)),
+        None => TraceContext::extract(facts.header(TRACEPARENT), facts.header(TRACESTATE)),
+    };
     let (server_span, client_span) = (span_id(&entropy[16..24]), span_id(&entropy[24..32]));
     let caller = incoming.as_ref().map(|context| context.parent.span_id);
     let mut server = match incoming {
@@ -192,7 +197,12 @@ mod tests {
         let mut facts = facts(caller.then_some(parent), None);
         facts.fields.extend(grant.map(|grant| (TRACE_GRANT.to_owned(), grant.to_owned())));
         let key = key();
-        let identity = identify(&facts, 1_000_000, &entropy(), Some(Recording { sampling, grants: &key }));
+        let identity = identify(
+            &facts,
+            1_000_000,
+            &entropy(),
+            Some(Recording { sampling, grants: &key, formats: &Formats::default() }),
+        );
         assert_eq!(identity.client.parent.flags, identity.server.parent.flags);
         (identity.is_sampled(), identity.grant)
     }

@@ -1,11 +1,15 @@
-//! W3C Trace Context, level 2 (<https://www.w3.org/TR/trace-context-2/>): the one propagator of edge and backend.
+//! W3C Trace Context, level 2 (<https://www.w3.org/TR/trace-context-2/>), and B3 by choice: the one propagator of edge and
+//! backend.
 //!
 //! Where the text of the recommendation and its official test suite differ (keys with `@`), the stricter suite is
 //! followed: see `docs/decisions/0003-trace-context.md`.
 
+pub mod b3;
+mod formats;
 mod traceparent;
 mod tracestate;
 
+pub use formats::{Format, Formats, UnknownFormat};
 pub use traceparent::{InvalidTraceParent, SpanId, TraceFlags, TraceId, TraceParent};
 pub use tracestate::{InvalidTraceState, TraceState};
 

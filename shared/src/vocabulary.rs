@@ -9,6 +9,8 @@ pub enum MetricKind {
     Counter,
     /// Values by their size, with the upper bounds of the buckets but the last, which has none.
     Histogram(&'static [f64]),
+    /// What is the case at a moment.
+    Gauge,
 }
 
 /// Who gave a metric its name and its labels.
@@ -64,8 +66,9 @@ pub const EDGE_OVERHEAD_DURATION: Metric = Metric {
     labels: &["decision"],
 };
 
-/// Telemetry that was lost, and is known to be: items that found no room (`queue_full`) or that the collector did not
-/// want (`rejected`).
+/// Telemetry that was lost, and is known to be: items that found no room (`queue_full`), that the collector did not want
+/// (`rejected`), that could not be sent (`export_failed`), or at whose sending the exporter broke (`panicked`). `signal` is
+/// `traces`, `metrics` or `logs`.
 pub const TELEMETRY_DROPPED: Metric = Metric {
     name: "goblin.telemetry.dropped",
     source: Source::Product,
@@ -107,6 +110,93 @@ pub const AUTH_ATTEMPTS: Metric = Metric {
     labels: &["method", "outcome"],
 };
 
+/// Bounds of the durations of chat requests, in seconds: those of HTTP, and the objective of 2 s.
+pub const CHAT_SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Bounds of the durations of calls of models, in seconds, as the conventions advise them.
+pub const GENAI_SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Bounds of counts of tokens, as the conventions advise them.
+pub const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// Bounds of the durations of database calls, in seconds, as the conventions advise them.
+pub const DATABASE_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// Bounds of the lengths of conversations, in turns.
+pub const TURNS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 55.0, 89.0, 144.0];
+
+/// Chat requests that were accounted for, each once: the time from the request's arrival to the complete answer, or of a
+/// stream to its first content. `outcome` is `completed` where that came, else `failed` or `cancelled` (the client left),
+/// with the time until then.
+pub const CHAT_RESPONSE_DURATION: Metric = Metric {
+    name: "goblin.chat.response.duration",
+    source: Source::Product,
+    kind: MetricKind::Histogram(CHAT_SECONDS),
+    unit: "s",
+    description: "Time to the complete answer of a chat request, or to the first content of a streamed one",
+    labels: &["mode", "outcome"],
+};
+
+/// The same requests, to the end of the answer's body.
+pub const CHAT_DURATION: Metric = Metric {
+    name: "goblin.chat.duration",
+    source: Source::Product,
+    kind: MetricKind::Histogram(CHAT_SECONDS),
+    unit: "s",
+    description: "Time to the end of the answer of a chat request",
+    labels: &["mode", "outcome"],
+};
+
+/// Requests (chat and embeddings) that may have called a provider, each once, as they are settled. `outcome` is `answered`,
+/// `failed`, `unavailable` (no provider of the plan could take it), `rejected` (the request's own fault) or `cancelled`
+/// (the client left).
+pub const LLM_REQUESTS: Metric = Metric {
+    name: "goblin.llm.requests",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "{request}",
+    description: "Requests for an answer of a model",
+    labels: &["outcome"],
+};
+
+/// Calls of providers, each once. `outcome` is `completed`, `failed` or `cancelled` (given up: the client left).
+pub const LLM_ATTEMPTS: Metric = Metric {
+    name: "goblin.llm.attempts",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "{attempt}",
+    description: "Calls of providers",
+    labels: &["gen_ai.provider.name", "gen_ai.request.model", "outcome", "error.type"],
+};
+
+/// What settled requests cost, by who was called last. Requests whose cost is not known are in [`LLM_COST_UNKNOWN`]
+/// instead.
+pub const LLM_COST: Metric = Metric {
+    name: "goblin.llm.cost",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "USD",
+    description: "Cost of requests, where it is known",
+    labels: &["gen_ai.provider.name", "gen_ai.request.model"],
+};
+
 /// Requests that were answered by a model whose price is not known, so that their cost is not either.
 pub const LLM_COST_UNKNOWN: Metric = Metric {
     name: "goblin.llm.cost.unknown",
@@ -117,15 +207,166 @@ pub const LLM_COST_UNKNOWN: Metric = Metric {
     labels: &["gen_ai.provider.name", "gen_ai.request.model"],
 };
 
+/// Whether a provider is called: 0, it is (closed breaker); 1, it is called now and then to see whether it is back
+/// (half-open); 2, it is not (open), or has itself said that it takes no more for now. The worst of its models counts.
+pub const LLM_BREAKER_STATE: Metric = Metric {
+    name: "goblin.llm.breaker.state",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Circuit breaker of a provider: 0 closed, 1 half-open, 2 open",
+    labels: &["gen_ai.provider.name"],
+};
+
+/// Users with a settled request in the day, or in the 7 or 30 days that end today, in UTC. `window` is `day`, `week` or
+/// `month`.
+pub const USERS_ACTIVE: Metric = Metric {
+    name: "goblin.users.active",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "{user}",
+    description: "Users that asked something in the window that ends today",
+    labels: &["window"],
+};
+
+/// Conversations that were created.
+pub const CONVERSATIONS_STARTED: Metric = Metric {
+    name: "goblin.conversations.started",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "{conversation}",
+    description: "Conversations that were created",
+    labels: &[],
+};
+
+/// The length that a conversation has with each turn that is kept.
+pub const CONVERSATION_TURNS: Metric = Metric {
+    name: "goblin.conversation.turns",
+    source: Source::Product,
+    kind: MetricKind::Histogram(TURNS),
+    unit: "{turn}",
+    description: "Turns of a conversation, as each further one is kept",
+    labels: &[],
+};
+
+/// The share of good events among the valid ones. `slo` is the objective's name, `window` the time that ends now (`5m`,
+/// `30m`, `1h`, `2h`, `6h`, `1d`, `3d`, `30d`). Absent where nothing valid happened.
+pub const SLO_COMPLIANCE: Metric = Metric {
+    name: "goblin.slo.compliance",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Share of good events among the valid ones",
+    labels: &["slo", "window"],
+};
+
+/// How much of the period's error budget is left: 1, all; 0, none; less, it is overdrawn.
+pub const SLO_ERROR_BUDGET_REMAINING: Metric = Metric {
+    name: "goblin.slo.error_budget.remaining",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Share of the period's error budget that is left",
+    labels: &["slo"],
+};
+
+/// Calls of models, from the request to the end of the answer.
+pub const GENAI_OPERATION_DURATION: Metric = Metric {
+    name: "gen_ai.client.operation.duration",
+    source: Source::Conventions,
+    kind: MetricKind::Histogram(GENAI_SECONDS),
+    unit: "s",
+    description: "GenAI operation duration.",
+    labels: &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "error.type"],
+};
+
+/// Tokens that providers reported, by `gen_ai.token.type` `input` and `output`.
+pub const GENAI_TOKEN_USAGE: Metric = Metric {
+    name: "gen_ai.client.token.usage",
+    source: Source::Conventions,
+    kind: MetricKind::Histogram(TOKENS),
+    unit: "{token}",
+    description: "Number of input and output tokens used.",
+    labels: &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type"],
+};
+
+/// Streamed answers, from the request to the first content.
+pub const GENAI_TIME_TO_FIRST_CHUNK: Metric = Metric {
+    name: "gen_ai.client.operation.time_to_first_chunk",
+    source: Source::Conventions,
+    kind: MetricKind::Histogram(GENAI_SECONDS),
+    unit: "s",
+    description: "Time to receive the first chunk of a streamed answer.",
+    labels: &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"],
+};
+
+/// Calls of the store: `db.system.name` is `sqlite`, `postgresql` or `redis`.
+pub const DATABASE_OPERATION_DURATION: Metric = Metric {
+    name: "db.client.operation.duration",
+    source: Source::Conventions,
+    kind: MetricKind::Histogram(DATABASE_SECONDS),
+    unit: "s",
+    description: "Duration of database client operations.",
+    labels: &["db.system.name", "db.operation.name", "db.collection.name", "error.type"],
+};
+
+/// Tasks of the backend's runtime that have not ended.
+pub const RUNTIME_TASKS: Metric = Metric {
+    name: "goblin.runtime.tasks",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "{task}",
+    description: "Tasks of the asynchronous runtime that have not ended",
+    labels: &[],
+};
+
+/// Tasks that wait for a worker of the backend's runtime.
+pub const RUNTIME_QUEUE: Metric = Metric {
+    name: "goblin.runtime.queue.depth",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "{task}",
+    description: "Tasks that wait for a worker of the asynchronous runtime",
+    labels: &[],
+};
+
+/// Time that the workers of the backend's runtime were busy, together.
+pub const RUNTIME_BUSY: Metric = Metric {
+    name: "goblin.runtime.busy.duration",
+    source: Source::Product,
+    kind: MetricKind::Counter,
+    unit: "s",
+    description: "Time that the workers of the asynchronous runtime were busy",
+    labels: &[],
+};
+
 /// All of them.
 pub const METRICS: &[Metric] = &[
     AUTH_ATTEMPTS,
+    CHAT_DURATION,
+    CHAT_RESPONSE_DURATION,
+    CONVERSATIONS_STARTED,
+    CONVERSATION_TURNS,
     EDGE_DECISIONS,
     EDGE_OVERHEAD_DURATION,
+    LLM_ATTEMPTS,
+    LLM_BREAKER_STATE,
+    LLM_COST,
     LLM_COST_UNKNOWN,
+    LLM_REQUESTS,
+    RUNTIME_BUSY,
+    RUNTIME_QUEUE,
+    RUNTIME_TASKS,
+    SLO_COMPLIANCE,
+    SLO_ERROR_BUDGET_REMAINING,
     TELEMETRY_DROPPED,
-    HTTP_SERVER_REQUEST_DURATION,
+    USERS_ACTIVE,
+    DATABASE_OPERATION_DURATION,
+    GENAI_OPERATION_DURATION,
+    GENAI_TIME_TO_FIRST_CHUNK,
+    GENAI_TOKEN_USAGE,
     HTTP_CLIENT_REQUEST_DURATION,
+    HTTP_SERVER_REQUEST_DURATION,
 ];
 
 #[cfg(test)]
@@ -151,7 +392,7 @@ mod tests {
         for metric in METRICS {
             if let MetricKind::Histogram(bounds) = metric.kind {
                 assert!(bounds.is_sorted_by(|lower, upper| lower < upper) && bounds[0] > 0.0, "{}", metric.name);
-                assert_eq!(metric.name.ends_with(".duration"), metric.unit == "s", "{}", metric.name);
+                assert_eq!(metric.name.contains("dura") || metric.name.contains("time_to"), metric.unit == "s");
             }
         }
     }

@@ -3,3 +3,4 @@
 mod map;
 mod rooms;
 mod source;
+mod vocabulary;

@@ -9,7 +9,7 @@ const BACKEND: &[(&str, &[&str])] = &[
     ("ambient", &["ports"]),
     ("chat", &["chat", "monitoring", "ports", "wire"]),
     ("command_line", &["config", "ports"]),
-    ("commands", &["command_line", "commands", "identity", "ports", "usage"]),
+    ("commands", &["command_line", "commands", "identity", "monitoring", "ports", "usage"]),
     // Of `ports` the names of scopes and quotas alone.
     ("config", &["config", "ports", "wire"]),
     ("http", &["chat", "http", "identity", "monitoring", "ports", "shutdown", "usage", "wire"]),

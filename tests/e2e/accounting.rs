@@ -1,7 +1,7 @@
 //! Who asked, what it cost, what was said: that it survives whatever happens, that no limit is ever passed, and that
 //! nothing is kept which nobody wanted kept.
 
-mod bench;
+pub(crate) mod bench;
 mod canary;
 mod disk_full;
 mod drawn;
@@ -14,7 +14,7 @@ mod limited;
 mod load;
 mod locked;
 mod outages;
-mod provider;
+pub(crate) mod provider;
 mod seen;
 
 use crate::suite::Suite;

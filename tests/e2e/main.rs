@@ -35,6 +35,7 @@ mod signer;
 mod soak;
 mod started_once;
 mod suite;
+mod telemetry;
 mod traces;
 mod trust;
 mod watched_edge;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     limits::register(&mut suite);
     trust::register(&mut suite);
     traces::register(&mut suite);
+    telemetry::register(&mut suite);
     recording::register(&mut suite);
     collector::register(&mut suite);
     routing::register(&mut suite);

@@ -38,6 +38,8 @@ pub mod siteverify;
 #[cfg(feature = "peers")]
 pub mod soak;
 #[cfg(feature = "peers")]
+pub mod tls_proxy;
+#[cfg(feature = "peers")]
 pub mod upstream;
 
 #[cfg(feature = "servers")]

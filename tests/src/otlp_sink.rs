@@ -34,6 +34,10 @@ pub enum Mood {
     Refuses(StatusCode),
     /// It takes it, and neither answers nor shows it.
     Hangs,
+    /// It says that it did not want one item of each batch, and takes and shows all the same what there is.
+    RejectsOne,
+    /// It answers 200 with what nobody understands, and takes nothing.
+    Babbles,
 }
 
 /// What came so far, in the order in which it came.
@@ -77,7 +81,8 @@ impl OtlpSink {
         self.received.spans.lock().clone()
     }
 
-    /// The spans so far of the trace with this id (hex, lower case).
+    /// The spans so far of the trace with this id (hex, lower case), but those of calls of stores: they come and go with what
+    /// is remembered.
     #[must_use]
     pub fn trace(&self, trace_id: &str) -> Vec<Span> {
         of_trace(&self.received.spans.lock(), trace_id)
@@ -95,7 +100,7 @@ impl OtlpSink {
         self.received.logs.lock().clone()
     }
 
-    /// Waits until the spans of a trace are such that `complete`; panics with what came when that does not happen.
+    /// Waits until the spans of a trace, as [`Self::trace`] has them, are such that `complete`; panics with what came when that does not happen.
     pub async fn wait_for_spans(&self, trace_id: &str, complete: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let waiting = self.received.spans.wait(|spans| {
             let spans = of_trace(spans, trace_id);
@@ -129,7 +134,8 @@ fn endpoint(address: SocketAddr) -> String {
 }
 
 fn of_trace(spans: &[Span], trace_id: &str) -> Vec<Span> {
-    spans.iter().filter(|span| span.trace_id == trace_id).cloned().collect()
+    let is_of_it = |span: &&Span| span.trace_id == trace_id && !span.attributes.contains_key("db.system.name");
+    spans.iter().filter(is_of_it).cloned().collect()
 }
 
 /// Spans as text, each under its parent.

@@ -29,28 +29,30 @@ pub(super) fn accounts(
         users: limits.users.clone(),
         tenants: limits.tenants.clone(),
     };
+    let counts = Arc::new(metrics.clone());
     if kept.is_none() && policy.limits_nobody() {
-        return Ok(Accounts::off());
+        return Ok(Accounts::off(counts));
     }
     let ledger = kept.map(|kept| kept.ledger.clone());
-    Ok(Accounts::new(Books {
-        limits: counters(config, kept)?,
+    let books = Books {
+        limits: counters(config, kept, metrics)?,
         ledger,
         policy,
         catalogue: config.catalogue.clone(),
         clock: clock.clone(),
         ids: Arc::new(RandomIds::new(clock.clone())),
-        counts: Arc::new(metrics.clone()),
-    }))
+    };
+    Ok(Accounts::new(books, counts))
 }
 
 /// Where use is counted. The configuration's reader has seen to it that it is there.
-fn counters(config: &Config, kept: Option<&Stores>) -> Result<Arc<dyn Limits>, AppError> {
+fn counters(config: &Config, kept: Option<&Stores>, metrics: &Metrics) -> Result<Arc<dyn Limits>, AppError> {
     let ledger = kept.map(|kept| kept.ledger.clone());
     match (config.limits.count_in, ledger) {
         (CountIn::Redis, Some(ledger)) => {
             let url = config.store.redis.as_ref().map_or("", |url| url.expose_secret());
-            let counted = RedisLimits::new(url, config.store.timeout, ledger).map_err(|_| AppError::Redis)?;
+            let counted = RedisLimits::new(url, config.store.timeout, ledger, Some(metrics.clone()));
+            let counted = counted.map_err(|_| AppError::Redis)?;
             let counted: Arc<dyn Limits> = Arc::new(counted);
             tokio::spawn(begin(counted.clone()));
             Ok(counted)

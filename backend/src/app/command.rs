@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::kept;
+use super::{kept, objectives::objectives};
 use crate::{
     ambient::{SystemClock, SystemRandom},
     command_line::StoreCommand,
     commands::{self, NoUsage},
-    config::{AuthConfig, StoreConfig},
+    config::{AuthConfig, SloConfig, StoreConfig},
     identity::{KeyOffice, OfficeError},
+    ports::StoreError,
     store::{self, OpenFailed, Purpose, Stores},
 };
 
@@ -24,6 +25,9 @@ pub(crate) enum CommandFailed {
     /// It was about keys.
     #[error(transparent)]
     Keys(#[from] OfficeError),
+    /// It was about objectives.
+    #[error("what objectives are judged by cannot be read")]
+    Slo(#[source] StoreError),
     /// It was about use.
     #[error(transparent)]
     Usage(#[from] NoUsage),
@@ -33,6 +37,7 @@ pub(crate) enum CommandFailed {
 pub(crate) async fn command(
     store: &StoreConfig,
     auth: AuthConfig,
+    slo: &SloConfig,
     wish: StoreCommand,
 ) -> Result<String, CommandFailed> {
     let settings = kept::settings(store).ok_or(CommandFailed::NothingKept)?;
@@ -40,7 +45,7 @@ pub(crate) async fn command(
         store::migrate(&settings).await?;
         return Ok(commands::migrated(&settings.place.shown(), json));
     }
-    let Stores { keys, ledger, .. } = store::open(&settings, Purpose::Command).await?;
+    let Stores { keys, ledger, slo_counts, .. } = store::open(&settings, Purpose::Command).await?;
     let clock = Arc::new(SystemClock);
     match wish {
         StoreCommand::Keys(wish) => {
@@ -49,6 +54,10 @@ pub(crate) async fn command(
             Ok(commands::keys(&office, wish).await?)
         }
         StoreCommand::Usage(wish) => Ok(commands::usage(&*ledger, &*clock, wish).await?),
+        StoreCommand::Slo(wish) => {
+            let told = commands::slo(&*slo_counts, objectives(slo), &*clock, &wish).await;
+            Ok(told.map_err(CommandFailed::Slo)?)
+        }
         StoreCommand::Migrate { .. } => unreachable!("it was done above"),
     }
 }

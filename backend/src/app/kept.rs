@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Migrate, StoreConfig, StoreUrl},
+    monitoring::metrics::Metrics,
     store::{OpenFailed, Place, Purpose, Settings, Stores, open},
 };
 
@@ -17,13 +18,17 @@ pub(super) fn settings(store: &StoreConfig) -> Option<Settings> {
         connections: u32::try_from(store.connections).unwrap_or(u32::MAX),
         timeout: store.timeout,
         migrate: store.migrate == Migrate::Auto,
+        metrics: None,
     })
 }
 
 /// Opens it for serving.
-pub(super) async fn serve(store: &StoreConfig) -> Result<Option<Stores>, OpenFailed> {
+pub(super) async fn serve(store: &StoreConfig, metrics: &Metrics) -> Result<Option<Stores>, OpenFailed> {
     match settings(store) {
-        Some(settings) => open(&settings, Purpose::Serve).await.map(Some),
+        Some(settings) => {
+            let settings = Settings { metrics: Some(metrics.clone()), ..settings };
+            open(&settings, Purpose::Serve).await.map(Some)
+        }
         None => Ok(None),
     }
 }

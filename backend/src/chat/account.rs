@@ -12,12 +12,13 @@ use tokio::{
 };
 
 use super::{
-    accounts::Books,
+    accounts::{Books, Counts},
     conversation::{Completed, NotRecorded, Recorder, TurnDraft},
     cost::{self, Tier},
     run::PlanFailure,
     tally::{Tallied, Tally, Use},
 };
+use crate::monitoring::metrics::RequestOutcome;
 use crate::ports::{
     Amounts, LedgerOutcome, LimitState, NotReserved, Reservation, Settlement, TokenCounts, Written, day,
 };
@@ -80,6 +81,8 @@ pub(crate) struct Account {
     kept: Option<Box<Kept>>,
     tally: Tally,
     last_word: LastWord,
+    /// Until it is settled.
+    counts: Option<Arc<dyn Counts>>,
     /// Collects the answer of a request whose turn is to be kept.
     recorder: Option<Recorder>,
     not_recorded: Option<NotRecorded>,
@@ -104,17 +107,18 @@ impl LastWord {
 
 impl Account {
     /// Of a request that nothing is kept of.
-    pub(crate) fn unkept() -> Self {
-        Self::with(None, Tally::default())
+    pub(crate) fn unkept(counts: Arc<dyn Counts>) -> Self {
+        Self::with(None, Tally::default(), counts)
     }
 
-    pub(super) fn open(opened: Opened) -> Self {
+    pub(super) fn open(opened: Opened, counts: Arc<dyn Counts>) -> Self {
         let tally = Tally::new(opened.api, opened.begun);
-        Self::with(Some(Box::new(Kept { opened, draft: None })), tally)
+        Self::with(Some(Box::new(Kept { opened, draft: None })), tally, counts)
     }
 
-    fn with(kept: Option<Box<Kept>>, tally: Tally) -> Self {
-        Self { kept, tally, last_word: LastWord::default(), recorder: None, not_recorded: None }
+    fn with(kept: Option<Box<Kept>>, tally: Tally, counts: Arc<dyn Counts>) -> Self {
+        let last_word = LastWord::default();
+        Self { kept, tally, last_word, counts: Some(counts), recorder: None, not_recorded: None }
     }
 
     /// For calls to report to.
@@ -145,6 +149,9 @@ impl Account {
     pub(super) async fn completed_and_kept(self) -> Result<(), PlanFailure> {
         let is_to_be_kept = self.recorder.is_some();
         let mut account = self;
+        let counts = account.counts.clone();
+        let draft = account.kept.as_ref().and_then(|kept| kept.draft.as_ref());
+        let number = draft.map(|draft| draft.number);
         let written = account.settle(LedgerOutcome::Completed, None);
         if !is_to_be_kept {
             return Ok(());
@@ -153,7 +160,12 @@ impl Account {
             return Err(PlanFailure::NotKept(Box::new(why)));
         }
         match timeout(KEPT_WITHIN, written).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                if let Some((counts, number)) = counts.zip(number) {
+                    counts.turn(number);
+                }
+                Ok(())
+            }
             Ok(Err(lost)) => Err(PlanFailure::NotKept(Box::new(lost))),
             Err(late) => Err(PlanFailure::NotKept(Box::new(late))),
         }
@@ -166,11 +178,19 @@ impl Account {
 
     /// First the limits, then the ledger: what is counted anew in between can only be too much.
     fn settle(&mut self, outcome: LedgerOutcome, code: Option<ErrorCode>) -> Written {
+        let Some(counts) = self.counts.take() else { return written() };
+        counts.request(request_outcome(outcome, code));
         let settled = self.kept.take().zip(self.tally.so_far());
         let Some((Kept { mut opened, draft }, tallied)) = settled.map(|(kept, tallied)| (*kept, tallied)) else {
             return written();
         };
         let sum = opened.sum(&tallied);
+        match (tallied.target(), sum.cost_nano_usd) {
+            (Some(target), Some(cost)) => counts.cost(target, cost),
+            (Some(target), None) => counts.cost_unknown(target),
+            // Nobody was called.
+            (None, _) => {}
+        }
         let mut turn = None;
         if outcome == LedgerOutcome::Completed
             && let Some((draft, recorder)) = draft.zip(self.recorder.take())
@@ -212,7 +232,7 @@ impl Opened {
     fn sum(&self, tallied: &Tallied) -> Settlement {
         let Reserved { books, reservation, .. } = &self.reserved;
         let day = day::of_millis(reservation.at_ms);
-        let (mut tokens, mut cost, mut unknown) = (TokenCounts::default(), 0_u64, None);
+        let (mut tokens, mut cost, mut is_unknown) = (TokenCounts::default(), 0_u64, false);
         // The least that the request may be charged, by what is not known.
         let mut least = Amounts::default();
         for (call, used) in tallied.uses(self.prompt_tokens) {
@@ -228,11 +248,8 @@ impl Opened {
             }
             if is_more || priced.is_none() {
                 least.nano_usd = reservation.amounts.nano_usd;
-                unknown = Some(&call.target);
+                is_unknown = true;
             }
-        }
-        if let Some(target) = unknown {
-            books.counts.cost_unknown(target);
         }
         let (provider, model) = tallied.target().map(|target| (target.provider.clone(), target.model.clone())).unzip();
         Settlement {
@@ -246,7 +263,7 @@ impl Opened {
             model,
             attempts: tallied.attempts,
             tokens,
-            cost_nano_usd: unknown.is_none().then_some(cost),
+            cost_nano_usd: (!is_unknown).then_some(cost),
             charged: Amounts {
                 requests: 1,
                 tokens: (tokens.prompt + tokens.completion).max(least.tokens),
@@ -255,6 +272,19 @@ impl Opened {
             duration_us: micros(self.begun.elapsed()),
             first_content_us: tallied.first_content.map(micros),
         }
+    }
+}
+
+/// As operators count it. What could not be taken by anybody has the same codes as what its provider could not take.
+fn request_outcome(outcome: LedgerOutcome, code: Option<ErrorCode>) -> RequestOutcome {
+    match (outcome, code) {
+        (LedgerOutcome::Completed, _) => RequestOutcome::Answered,
+        (LedgerOutcome::Cancelled, _) => RequestOutcome::Cancelled,
+        (_, Some(ErrorCode::NoProvider | ErrorCode::Overloaded | ErrorCode::ProviderOverloaded)) => {
+            RequestOutcome::Unavailable
+        }
+        (_, Some(code)) if code.status() < 500 => RequestOutcome::Rejected,
+        (LedgerOutcome::Failed, _) => RequestOutcome::Failed,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     service::Usable,
 };
 use crate::{
-    monitoring::metrics::Metrics,
+    monitoring::metrics::{Metrics, RequestOutcome},
     ports::{
         Amounts, Clock, Ids, Ledger, LedgerEntry, LimitState, Limits, NotOpened, NotReserved, OpeningId, Principal,
         Reservation, StoreError, day,
@@ -31,13 +31,34 @@ const MOST_CHOICES: u32 = 1_024;
 
 /// What is counted of accounts, for operators.
 pub(crate) trait Counts: Send + Sync {
+    /// A request is settled.
+    fn request(&self, outcome: RequestOutcome);
+
+    /// A request that `target` was called for last has cost so many billionths of a dollar.
+    fn cost(&self, target: &Target, nano_usd: u64);
+
     /// A request was answered by `target`, and what that cost is not known.
     fn cost_unknown(&self, target: &Target);
+
+    /// A turn is kept, the `number`th of its conversation.
+    fn turn(&self, number: u64);
 }
 
 impl Counts for Metrics {
+    fn request(&self, outcome: RequestOutcome) {
+        self.llm_request(outcome);
+    }
+
+    fn cost(&self, target: &Target, nano_usd: u64) {
+        Self::cost(self, target, nano_usd);
+    }
+
     fn cost_unknown(&self, target: &Target) {
         Self::cost_unknown(self, target);
+    }
+
+    fn turn(&self, number: u64) {
+        self.conversation_turn(number);
     }
 }
 
@@ -55,13 +76,16 @@ pub(crate) struct Books {
     pub(crate) clock: Arc<dyn Clock>,
     /// Gives out ids of openings.
     pub(crate) ids: Arc<dyn Ids>,
-    /// Counts what operators should know of.
-    pub(crate) counts: Arc<dyn Counts>,
 }
 
 /// Opens the accounts of requests.
 #[derive(Clone)]
-pub(crate) struct Accounts(Option<Arc<Books>>);
+pub(crate) struct Accounts {
+    /// `None`: nothing is written down, and nobody is limited.
+    books: Option<Arc<Books>>,
+    /// Counts what operators should know of.
+    counts: Arc<dyn Counts>,
+}
 
 /// What a request says of what it may use.
 #[derive(Clone)]
@@ -131,18 +155,18 @@ pub(crate) struct Accounted {
 
 impl Accounts {
     /// Keeps accounts.
-    pub(crate) fn new(books: Books) -> Self {
-        Self(Some(Arc::new(books)))
+    pub(crate) fn new(books: Books, counts: Arc<dyn Counts>) -> Self {
+        Self { books: Some(Arc::new(books)), counts }
     }
 
     /// Keeps none: every request is answered, and nothing of it is written down.
-    pub(crate) fn off() -> Self {
-        Self(None)
+    pub(crate) fn off(counts: Arc<dyn Counts>) -> Self {
+        Self { books: None, counts }
     }
 
     /// Waits until limits know of everything that was settled, within `bound`; of how much they do not.
     pub(crate) async fn flush(&self, bound: Duration) -> usize {
-        match &self.0 {
+        match &self.books {
             Some(books) => books.limits.flush(bound).await,
             None => 0,
         }
@@ -151,8 +175,8 @@ impl Accounts {
     /// Reserves what the request may use, and writes it down. From then on it is settled exactly once, whatever happens
     /// to the account, or to this future.
     pub(crate) async fn open(&self, bill: Bill<'_>) -> Result<Accounted, NotAccounted> {
-        let Some(books) = &self.0 else {
-            return Ok(Accounted { account: Account::unkept(), limits: Vec::new(), at_ms: 0 });
+        let Some(books) = &self.books else {
+            return Ok(Accounted { account: Account::unkept(self.counts.clone()), limits: Vec::new(), at_ms: 0 });
         };
         let (at_ms, begun) = (books.clock.unix_millis(), Instant::now());
         let claims = books.policy.claims(&bill.principal);
@@ -183,7 +207,7 @@ impl Accounts {
         }
         let opened =
             Opened { reserved, request_id: bill.request_id, api: bill.api, prompt_tokens: bill.prompt_tokens, begun };
-        Ok(Accounted { account: Account::open(opened), limits, at_ms })
+        Ok(Accounted { account: Account::open(opened, self.counts.clone()), limits, at_ms })
     }
 }
 

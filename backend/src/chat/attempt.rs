@@ -124,9 +124,9 @@ impl StreamedAttempt {
                 }
                 Some(Ok(StreamEvent::Chunk(chunk))) => {
                     self.tally.chunk(&chunk);
-                    if chunk.content {
+                    if chunk.content && !std::mem::replace(&mut self.flowing, true) {
                         self.watch.content();
-                        self.flowing = true;
+                        self.span.first_chunk();
                     }
                     return Ok(Some(chunk));
                 }

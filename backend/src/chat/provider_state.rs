@@ -12,7 +12,7 @@ use super::{
     breaker::{Breaker, BreakerSettings, Permit, Verdict},
     error_class::{Blame, blame},
 };
-use crate::ports::ProviderError;
+use crate::{monitoring::metrics::BreakerLevel, ports::ProviderError};
 
 /// A measured time counts as one part in so many; those before it share the rest.
 const WEIGHT: u32 = 5;
@@ -203,6 +203,22 @@ impl ProviderState {
     /// Another number whenever something has gone down or come back, but for what time alone changes.
     pub(super) fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// How far a provider is called at `now`: the worst of its connections and its models.
+    pub(super) fn level(&self, provider: &str, now: Instant) -> BreakerLevel {
+        let of = |breaker: &Breaker| match breaker.open_for(now) {
+            Some(_) => BreakerLevel::Open,
+            None if breaker.is_closed() => BreakerLevel::Closed,
+            None => BreakerLevel::HalfOpen,
+        };
+        let connections = self.connections.get(provider).map(of);
+        let models = self.targets.iter().filter(|(target, _)| target.provider == provider);
+        let models = models.map(|(_, answers)| match answers.held_for(now) {
+            Some(_) => BreakerLevel::Open,
+            None => of(&answers.breaker),
+        });
+        models.chain(connections).max().unwrap_or(BreakerLevel::Closed)
     }
 
     /// The state at `now` of these providers, which are all that can be called.

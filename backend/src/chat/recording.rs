@@ -16,9 +16,10 @@ use goblin_shared::{
 };
 
 use super::{Accounts, Books, LimitPolicy, accounts::Counts};
+use crate::monitoring::metrics::RequestOutcome;
 use crate::ports::{
-    Amounts, Clock, Ids, Ledger, LedgerEntry, Level, LimitSet, LimitState, Limits, NotOpened, NotReserved, OpeningId,
-    Quota, Reservation, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
+    Amounts, Clock, Ids, Ledger, LedgerEntry, LedgerOutcome, Level, LimitSet, LimitState, Limits, NotOpened,
+    NotReserved, OpeningId, Quota, Reservation, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
 };
 
 /// 2026-11-25T02:36:10Z.
@@ -62,6 +63,8 @@ pub(crate) struct Recorder {
     /// Likewise of the ledger.
     opened: Mutex<BTreeMap<OpeningId, bool>>,
     openings: AtomicU8,
+    requests: Mutex<Vec<RequestOutcome>>,
+    cost: AtomicU64,
     unknown: AtomicUsize,
     now: AtomicU64,
 }
@@ -81,6 +84,8 @@ impl Recorder {
             reserved: Mutex::default(),
             opened: Mutex::default(),
             openings: AtomicU8::new(1),
+            requests: Mutex::default(),
+            cost: AtomicU64::new(0),
             unknown: AtomicUsize::new(0),
             now: AtomicU64::new(NOW),
         })
@@ -99,6 +104,15 @@ impl Recorder {
         match &self.told()[..] {
             [Told::Reserved(_), Told::Opened(_), Told::Used(used), Told::Settled(settlement)] => {
                 assert_eq!(*used, settlement.charged);
+                let outcome = match settlement.outcome {
+                    LedgerOutcome::Completed => RequestOutcome::Answered,
+                    LedgerOutcome::Cancelled => RequestOutcome::Cancelled,
+                    LedgerOutcome::Failed => RequestOutcome::Failed,
+                };
+                let counted = self.requests.lock().unwrap().clone();
+                let is_failure = settlement.outcome == LedgerOutcome::Failed;
+                assert!(matches!(counted[..], [counted] if counted == outcome || is_failure), "{counted:?}");
+                assert_eq!(self.cost.load(Ordering::Relaxed), settlement.cost_nano_usd.unwrap_or_default());
                 settlement.clone()
             }
             other => panic!("not settled exactly once: {other:#?}"),
@@ -199,6 +213,16 @@ impl Clock for Recorder {
 }
 
 impl Counts for Recorder {
+    fn request(&self, outcome: RequestOutcome) {
+        self.requests.lock().unwrap().push(outcome);
+    }
+
+    fn cost(&self, _: &Target, nano_usd: u64) {
+        self.cost.fetch_add(nano_usd, Ordering::Relaxed);
+    }
+
+    fn turn(&self, _: u64) {}
+
     fn cost_unknown(&self, _: &Target) {
         self.unknown.fetch_add(1, Ordering::Relaxed);
     }
@@ -207,13 +231,13 @@ impl Counts for Recorder {
 /// Accounts that are recorded. Users may spend; `None`: nobody is limited in that.
 pub(crate) fn accounts(recorder: &Arc<Recorder>, catalogue: Catalogue, nano_usd_per_day: Option<u64>) -> Accounts {
     let user = LimitSet { requests_per_minute: Some(60), nano_usd_per_day, ..LimitSet::default() };
-    Accounts::new(Books {
+    let books = Books {
         ledger: Some(recorder.clone()),
         limits: recorder.clone(),
         policy: LimitPolicy { user, ..LimitPolicy::default() },
         catalogue,
         clock: recorder.clone(),
         ids: recorder.clone(),
-        counts: recorder.clone(),
-    })
+    };
+    Accounts::new(books, recorder.clone())
 }

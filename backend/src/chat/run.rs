@@ -148,7 +148,8 @@ impl<'a> Run<'a> {
             self.calls += 1;
             self.calls_of_entry += 1;
             let provider = entry.upstream.provider.clone();
-            let span = CallSpan::begin(self.request.client.api, &entry.target, provider.remote(), self.calls);
+            let (metrics, api) = (&self.service.metrics, self.request.client.api);
+            let span = CallSpan::begin(metrics, api, &entry.target, provider.remote(), self.calls);
             let call = Call { traceparent: span.traceparent(self.request.random_trace_id), prepared };
             let patience = self.patience();
             let (target, tally) = (entry.target.clone(), self.tally.clone());

@@ -19,7 +19,10 @@ use super::{
     run::{PlanFailure, Run},
     timeouts::{Retries, Timeouts},
 };
-use crate::ports::{ClientRequest, Provider, Random};
+use crate::{
+    monitoring::metrics::{BreakerLevel, Metrics},
+    ports::{ClientRequest, Provider, Random},
+};
 
 /// How providers are treated.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,7 @@ pub(crate) struct ChatService {
     pub(super) settings: ChatSettings,
     pub(super) state: SharedState,
     pub(super) random: Arc<dyn Random>,
+    pub(super) metrics: Metrics,
 }
 
 /// A request that has been checked and planned.
@@ -86,10 +90,11 @@ impl ChatService {
         upstreams: BTreeMap<String, Upstream>,
         settings: ChatSettings,
         random: Arc<dyn Random>,
+        metrics: Metrics,
     ) -> Self {
         let upstreams = upstreams.into_iter().map(|(key, upstream)| (key, Arc::new(upstream))).collect();
         let state = SharedState::new(ProviderState::new(settings.breakers));
-        Self { catalogue, upstreams, settings, state, random }
+        Self { catalogue, upstreams, settings, state, random, metrics }
     }
 
     /// The catalogue that plans are made from.
@@ -110,6 +115,12 @@ impl ChatService {
     /// Another number whenever a call has put something down in [`Self::health`], or brought it back.
     pub(crate) fn health_changes(&self) -> u64 {
         self.state.lock().changes()
+    }
+
+    /// How far each provider that is configured is called at the moment.
+    pub(crate) fn breakers(&self) -> Vec<(String, BreakerLevel)> {
+        let (state, now) = (self.state.lock(), Instant::now());
+        self.upstreams.keys().map(|key| (key.clone(), state.level(key, now))).collect()
     }
 
     /// The catalogue's models that can be called here.

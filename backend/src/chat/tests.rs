@@ -31,6 +31,7 @@ use super::{
     Streaming, Timeouts, Upstream, Usable,
 };
 use crate::{
+    monitoring::metrics::read_back::unread,
     ports::{
         Answer, AnswerFacts, Call, ClientRequest, Inexpressible, Obstacle, Prepared, Provider, ProviderError, Random,
         Remote, StreamEvent, UpstreamDetail,
@@ -89,17 +90,18 @@ impl Plan {
             upstream: Arc::new(Upstream::new(provider, lane)),
         });
         let catalogue = Catalogue::parse(BUILT_IN).unwrap();
-        let service = ChatService::new(catalogue, BTreeMap::new(), settings, Arc::new(Half));
+        let service = ChatService::new(catalogue, BTreeMap::new(), settings, Arc::new(Half), unread());
         Self { service: Arc::new(service), entries: entries.collect() }
     }
 
     async fn complete(&self) -> Result<String, PlanFailure> {
-        let answered = self.service.complete(&self.entries, &request(false), Account::unkept()).await?;
+        let answered =
+            self.service.complete(&self.entries, &request(false), Account::unkept(Arc::new(unread()))).await?;
         Ok(answered.target.provider)
     }
 
     fn stream(&self) -> Streaming {
-        self.service.stream(self.entries.clone(), request(true), Account::unkept())
+        self.service.stream(self.entries.clone(), request(true), Account::unkept(Arc::new(unread())))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `[log]`: the log on standard output.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use super::{reader::Reader, value::Value};
@@ -37,7 +39,7 @@ pub(crate) struct LogConfig {
     /// `log.level`, `GOBLIN_LOG__LEVEL`: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or directives
     /// `target=level` with commas between. Default `info`.
     pub(crate) level: String,
-    /// `log.format`, `GOBLIN_LOG__FORMAT`: `json` (default) or `pretty`.
+    /// `log.format`, `GOBLIN_LOG__FORMAT`: `json` or `pretty`. Default: `pretty` on a terminal, else `json`.
     pub(crate) format: LogFormat,
 }
 
@@ -59,7 +61,11 @@ impl LogConfig {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             level: reader.or(&["log", "level"], Directives("info".to_owned())).0,
-            format: reader.or(&["log", "format"], LogFormat::Json),
+            format: reader.or(&["log", "format"], default_format()),
         }
     }
+}
+
+fn default_format() -> LogFormat {
+    if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json }
 }

@@ -172,6 +172,19 @@ impl Reader {
         self.effective.push(Effective { name: path.join("."), value, source });
     }
 
+    /// All that was asked for.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(String::as_str)
+    }
+
+    /// The default that a setting has.
+    #[cfg(test)]
+    pub(super) fn default_of(&self, name: &str) -> Option<&str> {
+        let is_it = |effective: &&Effective| effective.name == name && effective.source == "default";
+        self.effective.iter().find(is_it).map(|effective| effective.value.as_str())
+    }
+
     /// Whether something is wrong so far.
     pub(super) fn has_faults(&self) -> bool {
         !self.faults.is_empty()

@@ -1,11 +1,18 @@
-//! Where traces and metrics go: OpenTelemetry's own variables. What the SDK reads by itself (sampler, batching, headers,
-//! time-outs, resource) is not repeated here; what it would only warn about, or not look at, is checked.
+//! Where traces, metrics and logs go: OpenTelemetry's own variables, all looked at before the SDK sees any of them.
+//!
+//! What the SDK reads by itself (sampler, limits of spans, headers, resource, interval of metrics) is checked here and not
+//! repeated.
 
-use super::{
-    fault::Fault,
-    reader::Reader,
-    value::{BaseUrl, Value, shown_fault},
-};
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::time::Duration;
+
+use goblin_shared::trace_context::Formats;
+
+use self::variables::{Variables, fault};
+use super::reader::Reader;
 
 /// How OTLP is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,197 +23,192 @@ pub(crate) enum OtlpProtocol {
     HttpProtobuf,
 }
 
+/// How a collector is reached. Its endpoint and fields the SDK reads by itself.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct OtlpConfig {
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`, or the signal's own.
+    pub(crate) protocol: OtlpProtocol,
+    /// Longest time of one export.
+    pub(crate) timeout: Duration,
+    /// Certificates that the collector's is checked against, in PEM. `None`: the usual authorities.
+    pub(crate) authorities: Option<String>,
+    /// Certificate and key that are shown to the collector, in PEM.
+    pub(crate) identity: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for OtlpConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The key is nobody's business.
+        formatter.debug_struct("OtlpConfig").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+/// How many items wait, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchConfig {
+    /// Items that may wait.
+    pub(crate) queue: usize,
+    /// Items that go together.
+    pub(crate) batch: usize,
+    /// Longest wait until they go.
+    pub(crate) delay: Duration,
+}
+
+/// Where a signal goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignalConfig {
+    /// To a collector.
+    pub(crate) otlp: Option<OtlpConfig>,
+    /// To standard output.
+    pub(crate) console: bool,
+}
+
 /// What is exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TelemetryConfig {
-    /// The protocol by which traces are exported. `None`: they are not, as neither `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`
-    /// nor `OTEL_EXPORTER_OTLP_ENDPOINT` is set, or `OTEL_TRACES_EXPORTER` is `none`, or `OTEL_SDK_DISABLED` is `true`.
-    /// Chosen by `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL` or `OTEL_EXPORTER_OTLP_PROTOCOL`, default `http/protobuf`.
-    pub(crate) traces: Option<OtlpProtocol>,
-    /// The same for metrics, whose variables have `METRICS` in the place of `TRACES`. How often they are exported says
-    /// `OTEL_METRIC_EXPORT_INTERVAL`, in milliseconds, default 60,000; the SDK reads it.
-    pub(crate) metrics: Option<OtlpProtocol>,
+    /// Where spans go.
+    pub(crate) traces: SignalConfig,
+    /// Where metrics go by being sent.
+    pub(crate) metrics: SignalConfig,
+    /// Where the log goes besides standard output.
+    pub(crate) logs: SignalConfig,
+    /// Whether metrics can be fetched at `/metrics` of the operations listener.
+    pub(crate) prometheus: bool,
+    /// How spans wait.
+    pub(crate) span_batches: BatchConfig,
+    /// How lines of the log wait.
+    pub(crate) log_batches: BatchConfig,
+    /// `OTEL_SERVICE_VERSION`.
+    pub(crate) service_version: Option<String>,
+    /// `OTEL_LOG_LEVEL`, as the log's directives have it.
+    pub(crate) own_level: Option<&'static str>,
+    /// `OTEL_PROPAGATORS`.
+    pub(crate) formats: Formats,
 }
 
-const SAMPLERS: [&str; 6] = [
-    "always_on",
-    "always_off",
-    "traceidratio",
-    "parentbased_always_on",
-    "parentbased_always_off",
-    "parentbased_traceidratio",
-];
-
-/// What is exported, by the names that its variables have.
+/// What differs between signals.
 struct Signal {
-    endpoint: &'static str,
-    protocol: &'static str,
+    /// In the names of variables.
+    name: &'static str,
     exporter: &'static str,
+    /// The time that one export may take by the processor's variable.
+    timeout: Option<&'static str>,
 }
 
-const TRACES: Signal = Signal {
-    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    exporter: "OTEL_TRACES_EXPORTER",
-};
+const TRACES: Signal =
+    Signal { name: "TRACES", exporter: "OTEL_TRACES_EXPORTER", timeout: Some("OTEL_BSP_EXPORT_TIMEOUT") };
+const METRICS: Signal = Signal { name: "METRICS", exporter: "OTEL_METRICS_EXPORTER", timeout: None };
+const LOGS: Signal = Signal { name: "LOGS", exporter: "OTEL_LOGS_EXPORTER", timeout: Some("OTEL_BLRP_EXPORT_TIMEOUT") };
 
-const METRICS: Signal = Signal {
-    endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    protocol: "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-    exporter: "OTEL_METRICS_EXPORTER",
-};
-
-/// What holds for both.
-#[derive(Clone, Copy)]
-struct Common<'a> {
-    protocol: OtlpProtocol,
-    endpoint: Option<(&'static str, &'a str)>,
-    disabled: bool,
-}
+/// OpenTelemetry's defaults.
+const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
+const QUEUE: usize = 2_048;
+const BATCH: usize = 512;
+const SPAN_DELAY: Duration = Duration::from_secs(5);
+const LOG_DELAY: Duration = Duration::from_secs(1);
 
 impl TelemetryConfig {
     pub(super) fn read(environment: &[(String, String)], reader: &mut Reader) -> Self {
-        let variables = Variables(environment);
-        let common = Common {
-            protocol: variables.protocol("OTEL_EXPORTER_OTLP_PROTOCOL", OtlpProtocol::HttpProtobuf, reader),
-            endpoint: variables.endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", reader),
-            disabled: variables.set("OTEL_SDK_DISABLED").is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")),
-        };
-        if let Some(other) = variables.set("OTEL_TRACES_SAMPLER").filter(|(_, sampler)| !SAMPLERS.contains(sampler)) {
-            fault(reader, other, &format!("must be one of {}", SAMPLERS.join(", ")));
+        let variables = Variables::read(environment, reader);
+        let is_disabled = variables.is_true("OTEL_SDK_DISABLED");
+        match variables.get("ENABLE_OPENTELEMETRY") {
+            Some(value) if value.eq_ignore_ascii_case("true") && is_disabled => {
+                fault(
+                    reader,
+                    "ENABLE_OPENTELEMETRY",
+                    value,
+                    "and OTEL_SDK_DISABLED says the contrary; unset one of them",
+                );
+            }
+            _ => {}
         }
-        let mut told = None;
-        let traces = variables.signal(&TRACES, common, &mut told, reader);
-        let metrics = variables.signal(&METRICS, common, &mut told, reader);
-        Self { traces, metrics }
+        let is_on = !is_disabled
+            && variables.get("ENABLE_OPENTELEMETRY").is_none_or(|value| value.eq_ignore_ascii_case("true"));
+        let metrics = variables.list(METRICS.exporter);
+        Self {
+            traces: signal(&variables, &TRACES, is_on, reader),
+            metrics: signal(&variables, &METRICS, is_on, reader),
+            logs: signal(&variables, &LOGS, is_on, reader),
+            prometheus: is_on && metrics.is_none_or(|chosen| chosen.contains(&"prometheus")),
+            span_batches: batches(&variables, "OTEL_BSP", SPAN_DELAY, reader),
+            log_batches: batches(&variables, "OTEL_BLRP", LOG_DELAY, reader),
+            service_version: variables.get("OTEL_SERVICE_VERSION").map(str::to_owned),
+            own_level: variables.get("OTEL_LOG_LEVEL").map(|level| match level {
+                "none" => "off",
+                "error" => "error",
+                "info" => "info",
+                "debug" => "debug",
+                _ => "warn",
+            }),
+            // That they can be read was seen.
+            formats: variables.get("OTEL_PROPAGATORS").and_then(|names| Formats::parse(names).ok()).unwrap_or_default(),
+        }
+    }
+
+    /// All variables, as the rows of a table in Markdown.
+    #[cfg(test)]
+    pub(super) fn table() -> String {
+        variables::table()
     }
 }
 
-/// The environment.
-struct Variables<'a>(&'a [(String, String)]);
-
-impl<'a> Variables<'a> {
-    /// An empty variable counts as unset, as OpenTelemetry has it.
-    fn set(&self, name: &'static str) -> Option<(&'static str, &'a str)> {
-        let found = self.0.iter().find(|(variable, value)| variable == name && !value.trim().is_empty());
-        found.map(|(_, value)| (name, value.trim()))
-    }
-
-    fn protocol(&self, name: &'static str, default: OtlpProtocol, reader: &mut Reader) -> OtlpProtocol {
-        match self.set(name) {
-            None => default,
-            Some((_, "grpc")) => OtlpProtocol::Grpc,
-            Some((_, "http/protobuf")) => OtlpProtocol::HttpProtobuf,
-            Some(other) => {
-                fault(reader, other, "must be `grpc` or `http/protobuf`");
-                default
-            }
-        }
-    }
-
-    fn endpoint(&self, name: &'static str, reader: &mut Reader) -> Option<(&'static str, &'a str)> {
-        let found = self.set(name)?;
-        match BaseUrl::from_text(found.1) {
-            Ok(_) => Some(found),
-            Err(reason) => {
-                fault(reader, found, &reason);
-                None
-            }
-        }
-    }
-
-    /// How one signal is exported. Its own variables win; a fault in any is a fault. `told` is the name of the variable
-    /// that was shown last, so that one for both is shown once.
-    fn signal(
-        &self,
-        signal: &Signal,
-        common: Common<'a>,
-        told: &mut Option<&'static str>,
-        reader: &mut Reader,
-    ) -> Option<OtlpProtocol> {
-        let protocol = self.protocol(signal.protocol, common.protocol, reader);
-        let own = self.endpoint(signal.endpoint, reader);
-        let wanted = match self.set(signal.exporter) {
-            None | Some((_, "otlp")) => true,
-            Some((_, "none")) => false,
-            Some(other) => {
-                fault(reader, other, "must be `otlp` or `none`");
-                false
-            }
-        };
-        let (name, value) = own.or(common.endpoint).filter(|_| wanted && !common.disabled)?;
-        if told.replace(name) != Some(name) {
-            reader.tell_variable(name, value);
-        }
-        Some(protocol)
+fn signal(variables: &Variables<'_>, signal: &Signal, is_on: bool, reader: &mut Reader) -> SignalConfig {
+    let chosen = variables.list(signal.exporter);
+    let is_chosen = |name: &str| chosen.as_ref().map(|chosen| chosen.contains(&name));
+    // Nobody is sent anything unasked.
+    let otlp = is_chosen("otlp").unwrap_or_else(|| variables.otlp(signal.name, "ENDPOINT").is_some());
+    SignalConfig {
+        // Faults in its variables are faults though it is off.
+        otlp: Some(otlp_config(variables, signal, reader)).filter(|_| is_on && otlp),
+        console: is_on && is_chosen("console") == Some(true),
     }
 }
 
-fn fault(reader: &mut Reader, (name, value): (&str, &str), reason: &str) {
-    reader.fault(Fault {
-        name: name.to_owned(),
-        source: Some("environment".to_owned()),
-        value: Some(shown_fault::<BaseUrl>(value)),
-        reason: reason.to_owned(),
-    });
+fn otlp_config(variables: &Variables<'_>, signal: &Signal, reader: &mut Reader) -> OtlpConfig {
+    let millis = |value: Option<&str>| value.and_then(|value| value.parse().ok()).map(Duration::from_millis);
+    let timeout = millis(variables.otlp(signal.name, "TIMEOUT")).unwrap_or(OTLP_TIMEOUT);
+    let bound = millis(signal.timeout.and_then(|name| variables.get(name)));
+    // That they can be read was seen.
+    let file = |name| variables.otlp(signal.name, name).and_then(|path| std::fs::read_to_string(path).ok());
+    let identity = match (file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (certificate, _) => {
+            let (set, missing) = if certificate.is_some() {
+                ("CLIENT_CERTIFICATE", "CLIENT_KEY")
+            } else {
+                ("CLIENT_KEY", "CLIENT_CERTIFICATE")
+            };
+            let reason = format!("needs OTEL_EXPORTER_OTLP_{missing} beside it");
+            let value = variables.otlp(signal.name, set).unwrap_or_default();
+            fault(reader, &format!("OTEL_EXPORTER_OTLP_{set}"), value, &reason);
+            None
+        }
+    };
+    OtlpConfig {
+        protocol: match variables.otlp(signal.name, "PROTOCOL") {
+            Some("grpc") => OtlpProtocol::Grpc,
+            _ => OtlpProtocol::HttpProtobuf,
+        },
+        timeout: bound.map_or(timeout, |bound| bound.min(timeout)),
+        authorities: file("CERTIFICATE"),
+        identity,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn both(environment: &[(&str, &str)]) -> Result<TelemetryConfig, String> {
-        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let mut reader = Reader::new(BTreeMap::new(), Vec::new());
-        let telemetry = TelemetryConfig::read(&environment, &mut reader);
-        reader.finish().map(|_| telemetry).map_err(|faults| faults.to_string())
-    }
-
-    fn read(environment: &[(&str, &str)]) -> Result<Option<OtlpProtocol>, String> {
-        both(environment).map(|telemetry| telemetry.traces)
-    }
-
-    #[test]
-    fn metrics_have_variables_of_their_own() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-        let protocols = |environment: &[_]| both(environment).map(|both| (both.traces, both.metrics)).unwrap();
-        let (grpc, http) = (Some(OtlpProtocol::Grpc), Some(OtlpProtocol::HttpProtobuf));
-        assert_eq!(protocols(&[endpoint]), (http, http));
-        assert_eq!(protocols(&[endpoint, ("OTEL_METRICS_EXPORTER", "none")]), (http, None));
-        assert_eq!(protocols(&[endpoint, ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")]), (http, grpc));
-        assert_eq!(protocols(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://[::1]:4318/v1/metrics")]), (None, http));
-        assert!(both(&[endpoint, ("OTEL_METRICS_EXPORTER", "prometheus")]).is_err());
-    }
-
-    #[test]
-    fn traces_are_exported_when_there_is_an_endpoint() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
-        assert_eq!(read(&[]), Ok(None));
-        assert_eq!(read(&[endpoint]), Ok(Some(OtlpProtocol::HttpProtobuf)));
-        assert_eq!(read(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]), Ok(Some(OtlpProtocol::Grpc)));
-        assert_eq!(
-            read(&[
-                endpoint,
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-                ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
-            ]),
-            Ok(Some(OtlpProtocol::HttpProtobuf))
+fn batches(variables: &Variables<'_>, family: &str, delay: Duration, reader: &mut Reader) -> BatchConfig {
+    let count = |name: &str| variables.number(&format!("{family}_{name}"));
+    let size = |name, default| count(name).map_or(default, |size| usize::try_from(size).unwrap_or(usize::MAX));
+    let queue = size("MAX_QUEUE_SIZE", QUEUE);
+    let batch = size("MAX_EXPORT_BATCH_SIZE", BATCH.min(queue));
+    if batch > queue {
+        let name = format!("{family}_MAX_EXPORT_BATCH_SIZE");
+        fault(
+            reader,
+            &name,
+            &batch.to_string(),
+            &format!("must not be more than {family}_MAX_QUEUE_SIZE, which is {queue}"),
         );
-        assert_eq!(read(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]), Ok(None));
-        assert_eq!(read(&[endpoint, ("OTEL_SDK_DISABLED", "true")]), Ok(None));
     }
-
-    #[test]
-    fn what_the_sdk_would_pass_over_is_a_fault() {
-        for wrong in [
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "127.0.0.1:4318"),
-            ("OTEL_TRACES_EXPORTER", "jaeger"),
-            ("OTEL_TRACES_SAMPLER", "sometimes"),
-        ] {
-            assert!(read(&[wrong]).unwrap_err().contains(wrong.0), "{wrong:?}");
-        }
-    }
+    BatchConfig { queue, batch, delay: count("SCHEDULE_DELAY").map_or(delay, Duration::from_millis) }
 }

@@ -18,7 +18,7 @@ use goblin_shared::{
     },
     request_id::RequestId,
     server_timing::ServerTiming,
-    trace_context::TraceContext,
+    trace_context::{Formats, TraceContext},
 };
 use http::{
     HeaderMap, HeaderValue, Method,
@@ -30,12 +30,16 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use super::{
     answer_body::{AnswerBody, Ending},
+    chat_progress::ChatProgress,
     edge_gate::{Admission, Audience, EdgeGate, Refusal},
     errors, health,
     places::Place,
     request_context::{LateFailure, RequestContext},
 };
-use crate::{monitoring, ports::Ids};
+use crate::{
+    monitoring::{self, metrics::Metrics},
+    ports::Ids,
+};
 
 /// Most characters of a client's text in spans and logs.
 const CLIENT_TEXT: usize = 256;
@@ -46,6 +50,10 @@ pub(crate) struct Acceptance {
     pub(crate) gate: EdgeGate,
     /// Gives ids to requests that have none we believe.
     pub(crate) ids: Arc<dyn Ids>,
+    /// Counts requests.
+    pub(crate) metrics: Metrics,
+    /// The forms in which callers that come without an edge may name their traces.
+    pub(crate) formats: Formats,
 }
 
 /// How long the provider took up to the head of the answer; told by the handler.
@@ -71,7 +79,7 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     };
 
     let span = server_span(&head, route.as_deref(), request_id);
-    let caller = caller(&head.headers, through_edge);
+    let caller = caller(&head.headers, through_edge, &acceptance.formats);
     if let Some(caller) = &caller {
         monitoring::tracing::continue_trace(&span, caller);
     }
@@ -80,6 +88,7 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
     let own = monitoring::tracing::traceparent(&span, random_trace_id);
 
     let late_failure = LateFailure::default();
+    let progress = ChatProgress::new(received, acceptance.metrics.clone());
     // From here on, dropping this future means that the client has left.
     let mut ending = Ending {
         span: span.clone(),
@@ -89,12 +98,14 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
         client_request_id: client_text(&head.headers, REQUEST_ID),
         is_probe,
         late_failure: late_failure.clone(),
+        progress: progress.clone(),
+        metrics: acceptance.metrics.clone(),
         status: None,
         answered_by: None,
         code: None,
         ended: false,
     };
-    head.extensions.insert(RequestContext { request_id, admission, random_trace_id, late_failure });
+    head.extensions.insert(RequestContext { request_id, admission, random_trace_id, late_failure, progress });
     let is_head = head.method == Method::HEAD;
     // The shape of errors; that of a path which is nobody's is OpenAI's.
     let api = Api::of_path(head.uri.path()).unwrap_or_default();
@@ -178,13 +189,18 @@ fn known_method(method: &Method) -> &str {
 ///
 /// Only the edge's sampled flag is believed. A stranger's could hide requests: all of them are recorded, and the
 /// Collector decides what is kept, as at the edge.
-fn caller(headers: &HeaderMap, through_edge: bool) -> Option<TraceContext> {
+fn caller(headers: &HeaderMap, through_edge: bool, formats: &Formats) -> Option<TraceContext> {
     // What is no text must not be passed over: two fields of which one is unreadable are two fields.
     let occurrences = |name: &str| {
         let values = headers.get_all(name).iter();
         values.map(|value| value.to_str().unwrap_or("\u{fffd}")).collect::<Vec<_>>()
     };
-    let mut context = TraceContext::extract(occurrences(TRACEPARENT), occurrences(TRACESTATE))?;
+    // The edge has one form of its own. What else stands beside it is the client's, which it has read already.
+    let mut context = if through_edge {
+        TraceContext::extract(occurrences(TRACEPARENT), occurrences(TRACESTATE))?
+    } else {
+        formats.extract(occurrences)?
+    };
     context.parent.flags.sampled |= !through_edge;
     Some(context)
 }

@@ -1,6 +1,9 @@
 //! What operators ask of the program: `/admin`, at the operations listener alone.
 
+mod analytics;
 mod keys;
+mod log_level;
+mod slo;
 mod usage;
 
 use std::sync::Arc;
@@ -12,13 +15,16 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
 pub(super) use self::{
+    analytics::analytics,
     keys::{create, list, revoke, rotate},
+    log_level::{log_level, set_log_level},
+    slo::slo,
     usage::usage,
 };
 use super::{errors::Failure, layers::Service};
 use crate::{
     identity::{KeyOffice, OfficeError},
-    ports::{Clock, Ledger, StoreError},
+    ports::{Business, Clock, Ledger, StoreError},
 };
 
 /// Largest body of a request here, in bytes.
@@ -30,6 +36,8 @@ pub(crate) struct Admin {
     pub(crate) office: KeyOffice,
     /// Use.
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// Figures of the business.
+    pub(crate) business: Arc<dyn Business>,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -13,8 +13,11 @@ use goblin_shared::error_body::ErrorCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tracing::Span;
 
-use super::{places::Place, request_context::LateFailure};
-use crate::chat::Outcome;
+use super::{chat_progress::ChatProgress, places::Place, request_context::LateFailure};
+use crate::{
+    chat::Outcome,
+    monitoring::metrics::{Metrics, ServerRequest},
+};
 
 /// Status in the log of a request whose client left before the head of its answer.
 const CLIENT_LEFT: u16 = 499;
@@ -30,6 +33,8 @@ pub(super) struct Ending {
     /// Lines of probes are for those who look closely.
     pub(super) is_probe: bool,
     pub(super) late_failure: LateFailure,
+    pub(super) progress: ChatProgress,
+    pub(super) metrics: Metrics,
     pub(super) status: Option<u16>,
     /// Who answered, `provider/model`.
     pub(super) answered_by: Option<String>,
@@ -67,7 +72,16 @@ impl Ending {
             span.record("otel.status_code", "ERROR");
         }
         span.record(Outcome::ATTRIBUTE, outcome.as_str());
-        let duration_ms = (self.received.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        let duration = self.received.elapsed();
+        self.progress.ended(outcome);
+        self.metrics.server_request(ServerRequest {
+            method: &self.method,
+            route: self.route.as_deref(),
+            status: self.status,
+            error_type: failed.then(|| late.or(self.code).map_or("_OTHER", ErrorCode::as_str)),
+            duration,
+        });
+        let duration_ms = (duration.as_secs_f64() * 10_000.0).round() / 10.0;
         let (method, route) = (self.method.as_str(), self.route.as_deref());
         let status = self.status.unwrap_or(CLIENT_LEFT);
         let (outcome, code) = (outcome.as_str(), late.or(self.code).map(ErrorCode::as_str));

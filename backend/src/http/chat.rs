@@ -40,7 +40,7 @@ use crate::{
     chat::{
         Account, Accounted, Bill, ChatRequest, LastWord, PlanFailure, Step, Streaming, Usable, conversation::Continued,
     },
-    monitoring,
+    monitoring::{self, metrics::Mode},
     ports::{ClientRequest, Principal},
 };
 
@@ -109,6 +109,9 @@ async fn answer(
     let (stream, include_usage) = (facts.stream, facts.include_usage);
     // From here on the request is settled, whatever happens.
     let Accounted { mut account, limits, at_ms } = unless_cut(&service, service.accounts.open(bill)).await?;
+    if api != Api::Embeddings {
+        context.progress.admitted(if stream { Mode::Stream } else { Mode::Unary });
+    }
     let limits = LimitFields::new(&limits, at_ms);
     let request_id = context.request_id;
     let (body, dropped) = match resumed {
@@ -271,7 +274,12 @@ fn frames(
         let mut step = first;
         let failure = loop {
             match step.take() {
-                Some(Step::Chunk(chunk)) => yield Ok(sse::event(chunk.event.as_deref(), &chunk.data)),
+                Some(Step::Chunk(chunk)) => {
+                    if chunk.content {
+                        context.progress.first_content();
+                    }
+                    yield Ok(sse::event(chunk.event.as_deref(), &chunk.data));
+                }
                 Some(Step::Done) => {
                     if api == Api::ChatCompletions {
                         yield Ok(sse::DONE);

@@ -50,6 +50,7 @@ pub(super) async fn create(
     let conversations = kept(&service)?;
     let CreateConversation { title, instructions } = body::read_create(request, service.body_limit).await?;
     let created = conversations.create(&principal, title, instructions).await?;
+    service.watch.metrics.conversation_started();
     let location = format!("{}/{}", ConversationPath::All.template(), created.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(ConversationView::from(created))).into_response())
 }

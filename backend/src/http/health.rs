@@ -10,7 +10,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::{edge_gate::Audience, errors::Failure, layers::Service};
+use super::{edge_gate::Audience, errors::Failure, exposition, layers::Service};
 
 pub(super) const HEALTHZ: &str = "/healthz";
 pub(super) const READYZ: &str = "/readyz";
@@ -18,9 +18,9 @@ pub(super) const READYZ: &str = "/readyz";
 /// Tells the edge of the providers; never public.
 pub(super) const INTERNAL: &str = "/internal/health";
 
-/// Whether a path is a probe's: logged only in detail.
+/// Whether a path is asked for all the time, by probes and the like: logged only in detail.
 pub(super) fn is_probe(path: &str) -> bool {
-    [HEALTHZ, READYZ, INTERNAL].contains(&path)
+    [HEALTHZ, READYZ, INTERNAL, exposition::PATH].contains(&path)
 }
 
 /// Whom a path is for.

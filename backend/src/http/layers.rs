@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, delete, get, patch, post},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use goblin_shared::{api::Api, conversation::ConversationPath};
 use http::Method;
@@ -16,7 +16,7 @@ use super::{
     accept::Acceptance,
     admin::{self, Admin},
     authenticate::{Access, Guard, authenticate},
-    chat, conversations, edge_gate, errors, health, health_news,
+    chat, conversations, edge_gate, errors, exposition, health, health_news,
     health_news::HealthNews,
     models, openapi,
     places::Places,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     chat::{Accounts, ChatService, conversation::ConversationService},
     identity::Identity,
+    monitoring::Watch,
     ports::{Health, Scope},
     shutdown::Shutdown,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) conversations: Option<Arc<ConversationService>>,
     /// Whether the store answers; `None`: there is none.
     pub(crate) store: Option<Arc<dyn Health>>,
+    /// Counts what no other layer does, and shows what is counted.
+    pub(crate) watch: Watch,
     /// How many requests are in flight.
     pub(crate) places: Places,
     /// Whether the program is ending.
@@ -93,6 +96,11 @@ pub(super) fn operations_routes() -> Vec<Route> {
         route(Method::DELETE, "/admin/keys/{id}", ADMIN, delete(admin::revoke)),
         route(Method::POST, "/admin/keys/{id}/rotate", ADMIN, post(admin::rotate)),
         route(Method::GET, "/admin/usage", ADMIN, get(admin::usage)),
+        route(Method::GET, "/admin/analytics/{name}", ADMIN, get(admin::analytics)),
+        route(Method::GET, "/admin/slo", ADMIN, get(admin::slo)),
+        route(Method::GET, "/admin/log-level", ADMIN, get(admin::log_level)),
+        route(Method::PUT, "/admin/log-level", ADMIN, put(admin::set_log_level)),
+        route(Method::GET, exposition::PATH, Access::Public, get(exposition::metrics)),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use goblin_shared::{error_body::ErrorCode, request_id::RequestId};
 
-use super::edge_gate::Admission;
+use super::{chat_progress::ChatProgress, edge_gate::Admission};
 
 /// Goes with the request to its handler.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(super) struct RequestContext {
     pub(super) random_trace_id: bool,
     /// For what fails after the head of the answer is gone.
     pub(super) late_failure: LateFailure,
+    /// Is told how far the answer of a chat request has come.
+    pub(super) progress: ChatProgress,
 }
 
 /// A failure in mid-answer, told by who streams to who sees the body end.

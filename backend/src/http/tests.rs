@@ -35,6 +35,8 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tower::ServiceExt;
 
+use goblin_shared::trace_context::Formats;
+
 use super::{Acceptance, Admin, EdgeGate, Places, ReplayStore, Service, operations_router, service_router};
 use crate::{
     ambient::{RandomIds, SystemRandom},
@@ -43,7 +45,10 @@ use crate::{
         conversation::memory::InMemory,
     },
     identity::{ApiKeys, Identity, KeyOffice, Mode, memory_keys::MemoryKeys},
-    monitoring::metrics::{Metrics, read_back::unread},
+    monitoring::{
+        Watch,
+        metrics::{Metrics, read_back::unread},
+    },
     ports::{Clock, Provider, StreamEvent},
     provider::{
         adapter::Adapter,
@@ -129,22 +134,22 @@ impl Backend {
     }
 
     fn with_replay_capacity(required: bool, replay_capacity: usize) -> Self {
-        Self::build(required, replay_capacity, None, Mode::Off, unread(), Accounts::off())
+        Self::build(required, replay_capacity, None, Mode::Off, &unread(), Accounts::off(Arc::new(unread())))
     }
 
     /// One that everybody may ask, and that keeps accounts.
     fn with_accounts(accounts: Accounts) -> Self {
-        Self::build(false, 100, None, Mode::Off, unread(), accounts)
+        Self::build(false, 100, None, Mode::Off, &unread(), accounts)
     }
 
     /// With this provider under the name `openai`, in place of the one that is moved step by step.
     fn with_provider(required: bool, provider: Arc<dyn Provider>) -> Self {
-        Self::build(required, 100, Some(provider), Mode::Off, unread(), Accounts::off())
+        Self::build(required, 100, Some(provider), Mode::Off, &unread(), Accounts::off(Arc::new(unread())))
     }
 
     /// Where it is asked who asks.
-    fn with_auth(required: bool, mode: Mode, metrics: Metrics) -> Self {
-        Self::build(required, 100, None, mode, metrics, Accounts::off())
+    fn with_auth(required: bool, mode: Mode, metrics: &Metrics) -> Self {
+        Self::build(required, 100, None, mode, metrics, Accounts::off(Arc::new(unread())))
     }
 
     fn build(
@@ -152,7 +157,7 @@ impl Backend {
         replay_capacity: usize,
         other: Option<Arc<dyn Provider>>,
         mode: Mode,
-        metrics: Metrics,
+        metrics: &Metrics,
         accounts: Accounts,
     ) -> Self {
         let clock = Arc::new(ByHand(NOW.into()));
@@ -171,12 +176,18 @@ impl Backend {
         let catalogue = Catalogue::parse(BUILT_IN).unwrap();
         let conversations = conversations::kept_in_memory(clock.clone());
         let service = Arc::new(Service {
-            chat: Arc::new(ChatService::new(catalogue, upstreams, SETTINGS, Arc::new(SystemRandom))),
-            identity: Arc::new(Identity::new(mode, api_keys, None, metrics)),
-            admin: Some(Admin { office, ledger: Arc::new(admin::UsedUp), clock: clock.clone() }),
+            chat: Arc::new(ChatService::new(catalogue, upstreams, SETTINGS, Arc::new(SystemRandom), metrics.clone())),
+            identity: Arc::new(Identity::new(mode, api_keys, None, metrics.clone())),
+            admin: Some(Admin {
+                office,
+                ledger: Arc::new(admin::UsedUp),
+                business: Arc::new(admin::Quiet),
+                clock: clock.clone(),
+            }),
             accounts,
             conversations: Some(Arc::new(conversations.0)),
             store: None,
+            watch: Watch::of(metrics.clone()),
             places: Places::new(PLACES),
             shutdown: shutdown.clone(),
             body_limit: 1_000,
@@ -185,7 +196,12 @@ impl Backend {
             let replays = ReplayStore::new(replay_capacity, 60);
             let keys = vec![other_key(), key()];
             let gate = EdgeGate { required, keys, skew_seconds: 60, replays, clock: clock.clone() };
-            Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
+            Arc::new(Acceptance {
+                gate,
+                ids: Arc::new(RandomIds::new(clock.clone())),
+                metrics: metrics.clone(),
+                formats: Formats::default(),
+            })
         };
         Self {
             router: service_router(service.clone(), acceptance(required)),

@@ -1,5 +1,7 @@
 //! OpenTelemetry's attributes for generative AI. Their names are still in development there: all of them are here.
 
+use std::time::Duration;
+
 use opentelemetry::{Array, StringValue, Value};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS, SERVER_PORT,
@@ -11,16 +13,26 @@ use crate::ports::{AnswerFacts, Remote};
 
 // The crate's own constants of these names are deprecated since the conventions moved to a repository of their own:
 // <https://github.com/open-telemetry/semantic-conventions-genai>.
-const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
-const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
-const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
+pub(super) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
+pub(super) const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
+pub(super) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
 const GEN_AI_RESPONSE_ID: &str = "gen_ai.response.id";
 const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
 const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 const GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+const GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+/// Ours: the conventions have a pace of chunks alone.
+const OUTPUT_TOKENS_PER_SECOND: &str = "goblin.output.tokens_per_second";
 const GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
+
+/// Which tokens are meant, in metrics; [`INPUT_TOKENS`] or [`OUTPUT_TOKENS`].
+pub(super) const GEN_AI_TOKEN_TYPE: &str = "gen_ai.token.type";
+/// Those of the prompt.
+pub(super) const INPUT_TOKENS: &str = "input";
+/// Those of the answer.
+pub(super) const OUTPUT_TOKENS: &str = "output";
 
 /// Says what is asked of whom.
 pub(crate) fn record_request(
@@ -62,6 +74,19 @@ pub(crate) fn record_response(span: &Span, facts: &AnswerFacts) {
                 span.set_attribute(name, count(tokens));
             }
         }
+    }
+}
+
+/// Says how soon a streamed answer began, and how fast it came from then on.
+pub(crate) fn record_pace(span: &Span, first_chunk: Duration, whole: Duration, facts: &AnswerFacts) {
+    span.set_attribute(GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, first_chunk.as_secs_f64());
+    let flowing = whole.saturating_sub(first_chunk).as_secs_f64();
+    if let Some(usage) = &facts.usage
+        && flowing > 0.0
+    {
+        #[expect(clippy::cast_precision_loss, reason = "answers have fewer than 2^53 tokens")]
+        let pace = usage.completion_tokens as f64 / flowing;
+        span.set_attribute(OUTPUT_TOKENS_PER_SECOND, pace);
     }
 }
 

@@ -1,31 +1,39 @@
 //! The log: one line an event, with the ids by which a line, a trace and an answer are found from one another.
 
 use std::{
+    borrow::Cow,
     fmt::{Debug, Write as _},
     io::Write,
     sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
 };
 
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{
+    logs::{AnyValue, LogRecord, Logger, Severity},
+    trace::{SpanContext, TraceContextExt},
+};
+use opentelemetry_sdk::logs::SdkLogger;
 use serde_json::{Map, Value};
 use tracing::{
-    Dispatch, Event, Subscriber,
+    Dispatch, Event, Level, Subscriber,
     dispatcher::WeakDispatch,
     field::{Field, Visit},
     span::{Attributes, Id},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
+use super::redaction::redact_named;
 use crate::{config::LogFormat, ports::Clock};
 
 /// The attribute of the SERVER span that holds the request's id.
 const REQUEST_ID_FIELD: &str = "goblin.request.id";
 
-/// Writes events as lines.
+/// Writes events as lines, and hands them on to a collector.
 pub(super) struct LogLayer<W> {
     format: LogFormat,
     clock: Arc<dyn Clock>,
     writer: W,
+    logger: Option<SdkLogger>,
     dispatch: OnceLock<WeakDispatch>,
 }
 
@@ -34,9 +42,9 @@ where
     W: Fn() -> O,
     O: Write,
 {
-    /// `writer` gives the stream anew for each line.
-    pub(super) fn new(format: LogFormat, clock: Arc<dyn Clock>, writer: W) -> Self {
-        Self { format, clock, writer, dispatch: OnceLock::new() }
+    /// `writer` gives the stream anew for each line; `logger` leads to the collector, if there is one.
+    pub(super) fn new(format: LogFormat, clock: Arc<dyn Clock>, writer: W, logger: Option<SdkLogger>) -> Self {
+        Self { format, clock, writer, logger, dispatch: OnceLock::new() }
     }
 
     fn write(&self, line: &Line) {
@@ -47,6 +55,9 @@ where
         text.push('\n');
         // Who has closed our output has no more use for the log; that must not end the service.
         let _ = (self.writer)().write_all(text.as_bytes());
+        if let Some(logger) = &self.logger {
+            line.emit(logger);
+        }
     }
 }
 
@@ -77,18 +88,18 @@ where
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
+        fields.redact();
         let message = match fields.0.shift_remove("message") {
             Some(Value::String(message)) => message,
             _ => String::new(),
         };
         let mut line = Line {
-            timestamp: rfc3339(self.clock.unix_millis()),
-            level: metadata.level().as_str(),
+            unix_millis: self.clock.unix_millis(),
+            level: *metadata.level(),
             target: metadata.target().to_owned(),
             message,
             fields: fields.0,
-            trace_id: None,
-            span_id: None,
+            span: None,
             request_id: None,
         };
         // The SDK may speak while it holds the lock on a span, which asking for that span's ids would take again.
@@ -100,48 +111,76 @@ where
                 .find_map(|span| span.extensions().get::<RequestIdOfSpan>().map(|RequestIdOfSpan(id)| id.clone()));
             let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade);
             let context = dispatch.and_then(|dispatch| tracing_opentelemetry::get_otel_context(&span.id(), &dispatch));
-            if let Some(context) = context {
-                let context = context.span().span_context().clone();
-                line.trace_id = Some(context.trace_id().to_string());
-                line.span_id = Some(context.span_id().to_string());
-            }
+            line.span = context.map(|context| context.span().span_context().clone());
         }
         self.write(&line);
     }
 }
 
 struct Line {
-    timestamp: String,
-    level: &'static str,
+    unix_millis: u64,
+    level: Level,
     target: String,
     message: String,
     fields: Map<String, Value>,
-    trace_id: Option<String>,
-    span_id: Option<String>,
+    span: Option<SpanContext>,
     request_id: Option<String>,
 }
 
 impl Line {
-    fn ids(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        [("trace_id", &self.trace_id), ("span_id", &self.span_id), ("request_id", &self.request_id)]
-            .into_iter()
-            .filter_map(|(name, id)| id.as_ref().map(|id| (name, id)))
+    /// By the names that OpenTelemetry gives them in logs that are not its own
+    /// (<https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>).
+    fn ids(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let span = self.span.as_ref().map(|span| {
+            let flags = format!("{:02x}", span.trace_flags().to_u8());
+            [("trace_id", span.trace_id().to_string()), ("span_id", span.span_id().to_string()), ("trace_flags", flags)]
+        });
+        span.into_iter().flatten().chain(self.request_id.clone().map(|id| ("request_id", id)))
+    }
+
+    /// Hands it on to the collector.
+    fn emit(&self, logger: &SdkLogger) {
+        let mut record = logger.create_log_record();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(self.unix_millis);
+        record.set_timestamp(time);
+        record.set_observed_timestamp(time);
+        let severity = match self.level {
+            Level::ERROR => Severity::Error,
+            Level::WARN => Severity::Warn,
+            Level::INFO => Severity::Info,
+            Level::DEBUG => Severity::Debug,
+            Level::TRACE => Severity::Trace,
+        };
+        record.set_severity_number(severity);
+        record.set_severity_text(self.level.as_str());
+        record.set_target(self.target.clone());
+        record.set_body(self.message.clone().into());
+        for (name, value) in &self.fields {
+            record.add_attribute(name.clone(), any_value(value));
+        }
+        if let Some(id) = &self.request_id {
+            record.add_attribute(REQUEST_ID_FIELD, id.clone());
+        }
+        if let Some(span) = &self.span {
+            record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
+        }
+        logger.emit(record);
     }
 
     fn json(&self) -> String {
         let mut object = Map::new();
-        object.insert("timestamp".to_owned(), self.timestamp.clone().into());
-        object.insert("level".to_owned(), self.level.into());
+        object.insert("timestamp".to_owned(), rfc3339(self.unix_millis).into());
+        object.insert("level".to_owned(), self.level.as_str().into());
         object.insert("target".to_owned(), self.target.clone().into());
         object.insert("message".to_owned(), self.message.clone().into());
         // Before the ids, so that no field can stand in for one.
         object.extend(self.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-        object.extend(self.ids().map(|(name, id)| (name.to_owned(), id.clone().into())));
+        object.extend(self.ids().map(|(name, id)| (name.to_owned(), id.into())));
         Value::Object(object).to_string()
     }
 
     fn pretty(&self) -> String {
-        let mut text = format!("{} {:>5} {}", self.timestamp, self.level, one_line(&self.message));
+        let mut text = format!("{} {:>5} {}", rfc3339(self.unix_millis), self.level.as_str(), one_line(&self.message));
         for (name, value) in &self.fields {
             let _ = write!(text, " {name}={value}");
         }
@@ -149,6 +188,19 @@ impl Line {
             let _ = write!(text, " {name}={id}");
         }
         text
+    }
+}
+
+fn any_value(value: &Value) -> AnyValue {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => value.into(),
+            (None, Some(value)) => value.into(),
+            (None, None) => number.to_string().into(),
+        },
+        Value::String(text) => text.clone().into(),
+        Value::Null | Value::Array(_) | Value::Object(_) => value.to_string().into(),
     }
 }
 
@@ -163,6 +215,16 @@ struct Fields(Map<String, Value>);
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn redact(&mut self) {
+        for (name, value) in &mut self.0 {
+            if let Value::String(text) = value
+                && let Cow::Owned(redacted) = redact_named(name, text)
+            {
+                *text = redacted;
+            }
+        }
     }
 }
 
@@ -222,7 +284,11 @@ pub(super) fn log_panics() {
 mod tests {
     use std::sync::Mutex;
 
-    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use opentelemetry::{logs::LoggerProvider, trace::TracerProvider};
+    use opentelemetry_sdk::{
+        logs::{InMemoryLogExporter, SdkLoggerProvider, in_memory_exporter::LogDataWithResource},
+        trace::SdkTracerProvider,
+    };
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -249,13 +315,21 @@ mod tests {
     }
 
     fn logged(format: LogFormat, act: impl FnOnce()) -> String {
+        logged_and_sent(format, act).0
+    }
+
+    /// The text, and what went to the collector.
+    fn logged_and_sent(format: LogFormat, act: impl FnOnce()) -> (String, Vec<LogDataWithResource>) {
         let sink = Sink::default();
         let writer = sink.clone();
-        let layer = LogLayer::new(format, Arc::new(Fixed(1_795_465_803_042)), move || writer.clone());
+        let sent = InMemoryLogExporter::default();
+        let logs = SdkLoggerProvider::builder().with_simple_exporter(sent.clone()).build();
+        let clock = Arc::new(Fixed(1_795_465_803_042));
+        let layer = LogLayer::new(format, clock, move || writer.clone(), Some(logs.logger("test")));
         let provider = SdkTracerProvider::builder().build();
-        let spans = super::super::tracing::spans(&provider);
+        let spans = super::super::tracing::spans(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans).with(layer), act);
-        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        (String::from_utf8(sink.0.lock().unwrap().clone()).unwrap(), sent.get_emitted_logs().unwrap())
     }
 
     #[test]
@@ -275,6 +349,46 @@ mod tests {
         assert_eq!(line["request_id"], "the-id");
         assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
         assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
+        assert_eq!(line["trace_flags"], "01");
+    }
+
+    #[test]
+    fn the_collector_gets_the_same() {
+        let (text, sent) = logged_and_sent(LogFormat::Json, || {
+            let server = tracing::info_span!("server", goblin.request.id = "the-id");
+            let _server = server.enter();
+            tracing::warn!(status = 503, share = 0.5, is_last = true, model = "a", "failed");
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        let record = &sent[0].record;
+        let context = record.trace_context().unwrap();
+        assert_eq!(sent.len(), 1);
+        assert_eq!(line["trace_id"], context.trace_id.to_string());
+        assert_eq!(line["span_id"], context.span_id.to_string());
+        assert_eq!((record.severity_text(), record.severity_number()), (Some("WARN"), Some(Severity::Warn)));
+        assert_eq!(record.body(), Some(&AnyValue::from("failed")));
+        let attributes: Vec<_> = record.attributes_iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let expected = [
+            ("status", AnyValue::from(503)),
+            ("share", 0.5.into()),
+            ("is_last", true.into()),
+            ("model", "a".into()),
+            (REQUEST_ID_FIELD, "the-id".into()),
+        ];
+        assert_eq!(attributes, expected);
+    }
+
+    #[test]
+    fn what_must_not_leave_is_on_no_line() {
+        let (text, sent) = logged_and_sent(LogFormat::Json, || {
+            let cause = "no key sk-abcdefgh12345678 of ann@example.org";
+            tracing::error!(cause, address = "127.0.0.1:80", n = 7, "from {}", "192.0.2.1");
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["cause"], "no key [secret] of [email]");
+        assert_eq!((line["address"].as_str(), line["message"].as_str()), (Some("127.0.0.1:80"), Some("from [ip]")));
+        let sent = format!("{sent:?}");
+        assert!(sent.contains("[secret]") && !sent.contains("sk-abc") && !sent.contains("192.0.2.1"), "{sent}");
     }
 
     #[test]

@@ -2,54 +2,59 @@
 
 use std::sync::Arc;
 
-use goblin_shared::trace_context::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent};
-use opentelemetry::{
-    Context,
-    trace::{self as otel, SpanContext, TraceContextExt, TraceState, TracerProvider},
-};
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Metadata, Span, level_filters::LevelFilter};
+use goblin_shared::trace_context::{TraceContext, TraceFlags, TraceParent};
+use opentelemetry::{Context, trace::TraceContextExt};
+use opentelemetry_sdk::{logs::SdkLogger, trace::SdkTracer};
+use tracing::{Level, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    Layer,
     filter::{FilterExt, filter_fn},
     layer::SubscriberExt,
     registry::LookupSpan,
 };
 
-use super::logging::LogLayer;
+use super::{drops::Drops, log_levels::LogLevels, logging::LogLayer, propagator, rejections::RejectionLayer};
 use crate::{config::LogConfig, ports::Clock};
 
 /// Only this program's own spans are told. Those of HTTP libraries say nothing that ours do not, and those of the
 /// exporter would make it export itself.
 pub(super) const OWN_TARGET: &str = "goblin_backend";
 
-/// Libraries speak up only when something is wrong: at finer levels they would write heads of requests into the log.
-/// Each name stands for all that begin with it. Directives of the configuration that name one come later, and win.
-const QUIET: &str = "h2=warn,hyper=warn,reqwest=warn,rustls=warn,tonic=warn,tower=warn,opentelemetry=warn";
-
 fn is_own_span(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with(OWN_TARGET)
 }
 
 /// Sets up the process's subscriber.
-pub(super) fn install(provider: &SdkTracerProvider, log: &LogConfig, clock: Arc<dyn Clock>) {
-    let filter = EnvFilter::new(format!("{QUIET},{}", log.level));
+pub(super) fn install(
+    tracer: SdkTracer,
+    log: &LogConfig,
+    own_level: Option<&str>,
+    clock: Arc<dyn Clock>,
+    logger: Option<SdkLogger>,
+    drops: Drops,
+) -> LogLevels {
+    let (levels, filter) = LogLevels::new(&log.level, own_level);
     // Spans pass at every level of the log, as each line needs the ids of its span.
     let filter = filter_fn(is_own_span).or(filter);
-    let log = LogLayer::new(log.format, clock, std::io::stdout).with_filter(filter);
-    let subscriber = tracing_subscriber::registry().with(spans(provider)).with(log);
+    let log = LogLayer::new(log.format, clock, std::io::stdout, logger).with_filter(filter);
+    let told = filter_fn(|metadata: &Metadata<'_>| {
+        metadata.is_event() && metadata.target().starts_with("opentelemetry") && *metadata.level() <= Level::WARN
+    });
+    let rejections = RejectionLayer(drops).with_filter(told.with_max_level_hint(LevelFilter::WARN));
+    let subscriber = tracing_subscriber::registry().with(spans(tracer)).with(log).with(rejections);
     // Fails only when there is one already, which happens in no program that is started once.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    levels
 }
 
 /// The layer that turns our spans into OpenTelemetry's. Events stay in the log.
-pub(crate) fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+pub(crate) fn spans<S>(tracer: SdkTracer) -> impl Layer<S> + use<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
     tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(OWN_TARGET))
+        .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
         .with_target(false)
@@ -60,41 +65,31 @@ where
 
 /// Makes a span the child of a remote one. Called before anything else is done with the span.
 pub(crate) fn continue_trace(span: &Span, caller: &TraceContext) {
-    let parent = caller.parent;
-    // The SDK's own check of `tracestate` is stricter in places; the trace is worth more than the state.
-    let state = TraceState::from_key_value(caller.state.members()).unwrap_or_default();
-    let context = SpanContext::new(
-        otel::TraceId::from_bytes(parent.trace_id.to_bytes()),
-        otel::SpanId::from_bytes(parent.span_id.to_bytes()),
-        otel::TraceFlags::new(parent.flags.bits()),
-        true,
-        state,
-    );
     // Refused only when the span is disabled; then there is nothing to continue.
-    let _ = span.set_parent(Context::new().with_remote_span_context(context));
+    let _ = span.set_parent(Context::new().with_remote_span_context(propagator::remote(caller)));
 }
 
 /// The `traceparent` that names this span. `None` when no spans are made.
 ///
-/// The SDK has no notion of the random flag for traces that it starts, so the caller says whether its id is random.
+/// Who calls this says whether the trace's id is random.
 pub(crate) fn traceparent(span: &Span, random: bool) -> Option<TraceParent> {
     let context = span.context();
-    let context = context.span().span_context().clone();
-    Some(TraceParent {
-        trace_id: TraceId::from_bytes(context.trace_id().to_bytes())?,
-        span_id: SpanId::from_bytes(context.span_id().to_bytes())?,
-        flags: TraceFlags { sampled: context.is_sampled(), random },
-    })
+    let parent = propagator::parent_of(context.span().span_context(), random)?;
+    // The random flag of a caller is his word for his id; it is given as he gave it.
+    Some(TraceParent { flags: TraceFlags { random, ..parent.flags }, ..parent })
 }
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
     use super::*;
 
     #[test]
     fn a_trace_is_continued_with_flags() {
         let provider = SdkTracerProvider::builder().build();
-        let subscriber = tracing_subscriber::registry().with(spans(&provider));
+        let subscriber = tracing_subscriber::registry().with(spans(provider.tracer("test")));
         tracing::subscriber::with_default(subscriber, || {
             let caller = "00-12345678901234567890123456789012-1234567890123456-03";
             let caller = TraceContext::extract([caller], ["foo=1"]).unwrap();

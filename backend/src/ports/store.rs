@@ -20,6 +20,16 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// What kind of failure it is, in one word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Full(_) => "full",
+            Self::Refused(_) => "refused",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+
     /// The same for somebody else who hears of it: its kind, with the cause as a text.
     pub(crate) fn alike(&self) -> Self {
         let told = |cause: &Cause| Cause::from(cause.to_string());

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use goblin_shared::headers::{ANTHROPIC_BETA, TRACEPARENT};
+use goblin_shared::{headers::ANTHROPIC_BETA, trace_context::Formats};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) headers: HeaderMap,
     /// Longest wait for a connection.
     pub(crate) connect_timeout: Duration,
+    /// The forms in which it is told of the trace.
+    pub(crate) formats: Formats,
 }
 
 /// Where a key stands in a request.
@@ -85,6 +87,7 @@ pub(super) struct Http {
     auth: Auth,
     /// What the head of every call has.
     headers: HeaderMap,
+    formats: Formats,
     clock: Arc<dyn Clock>,
 }
 
@@ -113,7 +116,16 @@ impl Http {
             headers.insert(name, value);
         }
         headers.extend(settings.headers);
-        Ok(Self { client, remote: endpoint.remote(), endpoint, keys, auth: settings.auth, headers, clock })
+        Ok(Self {
+            client,
+            remote: endpoint.remote(),
+            endpoint,
+            keys,
+            auth: settings.auth,
+            headers,
+            formats: settings.formats,
+            clock,
+        })
     }
 
     /// Where the server is.
@@ -171,9 +183,10 @@ impl Http {
         if let Some(value) = key.and_then(|key| self.keys.header_value(key, prefix)) {
             headers.insert(name, value);
         }
-        let traceparent = call.traceparent.and_then(|parent| HeaderValue::try_from(parent.to_string()).ok());
-        if let Some(traceparent) = traceparent {
-            headers.insert(TRACEPARENT, traceparent);
+        for (name, value) in call.traceparent.map(|parent| self.formats.inject(&parent)).unwrap_or_default() {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
         }
         for (name, value) in &call.prepared.headers {
             let Ok(value) = HeaderValue::try_from(value) else { continue };

@@ -1,6 +1,7 @@
 //! PostgreSQL, which several instances share.
 
 mod batch;
+mod business;
 mod charged;
 mod conversations;
 mod database;
@@ -12,6 +13,7 @@ mod ledger;
 mod migrations;
 mod open;
 mod rollup;
+mod slo_counts;
 mod turns;
 mod usage;
 mod values;
@@ -22,11 +24,13 @@ mod tests;
 #[cfg(test)]
 pub(crate) use self::migrations::migrate;
 pub(crate) use self::{
+    business::PostgresRows,
     conversations::PostgresConversations,
     database::Database,
     health::PostgresHealth,
     keys::PostgresKeys,
     ledger::PostgresLedger,
     open::{PostgresNotOpened, PostgresStores},
+    slo_counts::PostgresSloCounts,
     values::{bigint, number, text},
 };

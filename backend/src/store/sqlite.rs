@@ -1,6 +1,7 @@
 //! SQLite, in one file: what a single program needs, without a server.
 
 mod batch;
+mod business;
 mod charged;
 mod conversations;
 mod database;
@@ -11,12 +12,14 @@ mod ledger;
 mod lock;
 mod migrations;
 mod settle;
+mod slo_counts;
 #[cfg(test)]
 mod tests;
 mod usage;
 mod values;
 
 pub(crate) use self::{
+    business::SqliteRows,
     conversations::SqliteConversations,
     database::Database,
     failure::store_error,
@@ -25,4 +28,5 @@ pub(crate) use self::{
     ledger::SqliteLedger,
     lock::{FileLock, NotLocked},
     migrations::{migrate, schema},
+    slo_counts::SqliteSloCounts,
 };

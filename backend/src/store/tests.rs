@@ -1,9 +1,11 @@
 //! What holds of every store.
 
 pub(crate) mod bench;
+pub(crate) mod business;
 pub(crate) mod conversations;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod slo_counts;
 
 pub(crate) use self::bench::Kept;
 
@@ -28,6 +30,8 @@ macro_rules! store_contract {
                 a_turn_for_what_was_deleted_is_settled_without_it,
                 lists_go_on_where_they_ended_and_the_old_expire,
             ],
+            business: [rollups_are_what_a_look_at_each_row_finds, what_is_open_is_waited_for],
+            slo_counts: [counts_of_objectives_are_kept_by_run_and_add_up],
         );
     };
     ($bench:path, $($module:ident: [$($name:ident),* $(,)?]),* $(,)?) => {

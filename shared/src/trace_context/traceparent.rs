@@ -25,7 +25,7 @@ macro_rules! identifier {
                 self.0
             }
 
-            fn from_hex(text: &[u8]) -> Option<Self> {
+            pub(super) fn from_hex(text: &[u8]) -> Option<Self> {
                 let mut bytes = [0; $length];
                 lower_hex(text, &mut bytes)?;
                 Self::from_bytes(bytes)

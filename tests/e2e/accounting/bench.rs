@@ -23,10 +23,10 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// The store, the provider, and what backends are told.
-pub(super) struct Bench {
-    pub(super) provider: Provider,
-    pub(super) store_url: String,
-    pub(super) issuer_secret: String,
+pub(crate) struct Bench {
+    pub(crate) provider: Provider,
+    pub(crate) store_url: String,
+    pub(crate) issuer_secret: String,
     signing_key: String,
     env: Vec<(String, String)>,
     /// Where a file of SQLite is.
@@ -35,14 +35,14 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Over a fresh file.
-    pub(super) async fn over_sqlite() -> Self {
+    pub(crate) async fn over_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("goblin.db").display());
         Self { _folder: Some(folder), ..Self::over(url).await }
     }
 
     /// Over a store that is there.
-    pub(super) async fn over(store_url: String) -> Self {
+    pub(crate) async fn over(store_url: String) -> Self {
         Self {
             provider: Provider::start().await,
             store_url,
@@ -54,20 +54,20 @@ impl Bench {
     }
 
     /// With one more setting.
-    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
 
     /// A new API key, by arguments of `goblin-backend keys create`.
-    pub(super) async fn key(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn key(&self, arguments: &[&str]) -> String {
         create_api_key(&self.issuer_secret, &self.store_url, arguments)
             .await
             .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// What a command prints that uses the store; its failure is the test's.
-    pub(super) async fn command(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let env = [
             ("GOBLIN_AUTH__ISSUER_SECRETS", self.issuer_secret.as_str()),
             ("GOBLIN_STORE__URL", self.store_url.as_str()),
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     /// Starts a backend.
-    pub(super) async fn start(&self) -> Backend {
+    pub(crate) async fn start(&self) -> Backend {
         let own = [("GOBLIN_AUTH__ISSUER_SECRETS", &self.issuer_secret), ("GOBLIN_STORE__URL", &self.store_url)];
         let own = own.map(|(name, value)| (name.to_owned(), value.clone()));
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -90,12 +90,12 @@ impl Bench {
     }
 
     /// Reads its store.
-    pub(super) async fn reader(&self) -> LedgerReader {
+    pub(crate) async fn reader(&self) -> LedgerReader {
         LedgerReader::open(&self.store_url).await.unwrap_or_else(|error| panic!("{error:#}"))
     }
 }
 
 /// A chat request over the connections of `client`.
-pub(super) fn chat(client: &Client, backend: &Backend, key: &str, body: &Value) -> RequestBuilder {
+pub(crate) fn chat(client: &Client, backend: &Backend, key: &str, body: &Value) -> RequestBuilder {
     client.post(format!("http://{}/v1/chat/completions", backend.service())).bearer_auth(key).json(body)
 }

@@ -7,9 +7,10 @@ use goblin_tests::{
     backend::{Backend, BackendOptions},
     edge::EdgeOptions,
     ledger_reader::{LedgerReader, sqlite_file},
+    otlp_sink::OtlpSink,
     patience::{PATIENCE, patiently},
     postgres::Postgres,
-    stack::{OPENAI_KEY, Stack, StackOptions},
+    stack::{OPENAI_KEY, OtlpTarget, Stack, StackOptions},
 };
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -49,17 +50,23 @@ const USER_FIELD: &str = "canary-of-the-field-user";
 /// In form a token, whoever may have signed it.
 const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnktb2YtYS10b2tlbiJ9.Y2FuYXJ5LW9mLWEtc2lnbmF0dXJl";
 
+/// The edge tells at once what it has to tell.
+const QUICK: [(&str, &str); 2] = [("OTEL_BSP_SCHEDULE_DELAY", "100"), ("OTEL_BLRP_SCHEDULE_DELAY", "100")];
+
 /// Everything that the log may tell of what is done.
 const LOUD: (&str, &str) = ("GOBLIN_LOG__LEVEL", "debug");
 
 async fn sqlite_holds_nothing_that_nobody_wanted_kept() {
     let provider = Provider::start().await;
+    let sink = OtlpSink::start().await.unwrap();
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let env = [LOUD, ("GOBLIN_BREAKER__ENABLED", "false"), ("GOBLIN_AUTH__MODE", "required")];
     let options = StackOptions {
         upstream: Some(provider.base_url()),
+        backend_otlp: Some(OtlpTarget { endpoint: sink.http_endpoint(), protocol: "http/protobuf" }),
+        edge_otlp: Some(sink.http_endpoint()),
         backend: BackendOptions { env: env.map(owned).to_vec(), ..BackendOptions::default() },
-        edge: EdgeOptions { vars: UNLIMITED.map(owned).to_vec(), ..EdgeOptions::default() },
+        edge: EdgeOptions { vars: UNLIMITED.into_iter().chain(QUICK).map(owned).collect(), ..EdgeOptions::default() },
         ..StackOptions::default()
     };
     let stack = Stack::start(options).await.unwrap();
@@ -78,8 +85,17 @@ async fn sqlite_holds_nothing_that_nobody_wanted_kept() {
     let folder = file.parent().unwrap();
     // While it serves, and after its end, when what was beside the file has gone into it.
     assert_clean("the files of the database", &bytes_below(folder), &secrets, Some(&stack.api_key));
+    let metrics = client::request(Method::GET, stack.backend.operations(), "/metrics");
+    let metrics = send(metrics).await.body;
+    assert!(metrics.contains("goblin_llm_attempts_total"), "{metrics}");
+    assert_clean("/metrics", &metrics, &with_kept(secrets.clone()), None);
+    for service in ["goblin-edge", "goblin-backend"] {
+        // Each signal by itself; the backend's last lines come with its end.
+        sink.wait_for_log(|log| log.service == service).await;
+    }
     stack.terminate().await;
     assert_clean("the files of the database", &bytes_below(folder), &secrets, Some(&stack.api_key));
+    assert_telemetry_clean(&sink, &with_kept(secrets.clone()));
     assert_log_clean(&stack.backend, secrets.clone());
     let edge = stack.edge.process().log().lines().join("\n");
     assert_clean("the edge's log", &edge, &with_kept(secrets), None);
@@ -154,6 +170,24 @@ fn assert_clean(what: &str, text: &str, secrets: &[String], store_with: Option<&
 fn with_kept(mut secrets: Vec<String>) -> Vec<String> {
     secrets.push(KEPT.to_owned());
     secrets
+}
+
+/// All that both programs sent to a collector.
+#[track_caller]
+fn assert_telemetry_clean(sink: &OtlpSink, secrets: &[String]) {
+    let (spans, points, logs) = (sink.spans(), sink.points(), sink.logs());
+    for service in ["goblin-edge", "goblin-backend"] {
+        assert!(spans.iter().any(|span| span.service == service), "no span of {service}");
+        assert!(points.iter().any(|point| point.service == service), "no metric of {service}");
+        assert!(logs.iter().any(|log| log.service == service), "no line of {service}");
+    }
+    for (what, text) in [
+        ("a span", format!("{spans:?}")),
+        ("a metric", format!("{points:?}")),
+        ("a line that was sent", format!("{logs:?}")),
+    ] {
+        assert_clean(what, &text, secrets, None);
+    }
 }
 
 #[track_caller]

@@ -11,22 +11,22 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// In a prompt: the call waits until all are released.
-pub(super) const HOLD: &str = "hold this";
+pub(crate) const HOLD: &str = "hold this";
 
 /// In a prompt: the call fails.
-pub(super) const FAIL: &str = "fail this";
+pub(crate) const FAIL: &str = "fail this";
 
 /// Tokens that every answer reports, prompt and completion: in one piece as the upstream of the tests counts, and in a
 /// stream alike.
-pub(super) const PROMPT_TOKENS: u64 = 3;
-pub(super) const COMPLETION_TOKENS: u64 = 4;
+pub(crate) const PROMPT_TOKENS: u64 = 3;
+pub(crate) const COMPLETION_TOKENS: u64 = 4;
 
 /// Words of a stream, and the time before each: long enough that something can happen in mid-stream.
 const WORDS: u32 = 6;
 const WORD_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A running one; ends when dropped.
-pub(super) struct Provider {
+pub(crate) struct Provider {
     upstream: Upstream,
     scenario: Scenario,
     calls: Arc<Calls>,
@@ -40,7 +40,7 @@ struct Calls {
 }
 
 impl Provider {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let upstream = Upstream::start().await.unwrap();
         let calls = Arc::<Calls>::default();
         let answering = calls.clone();
@@ -62,37 +62,37 @@ impl Provider {
     }
 
     /// What a client of OpenAI calls its base URL.
-    pub(super) fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         self.upstream.base_url()
     }
 
     /// A chat request that it answers, which says `text`, with `more` fields.
-    pub(super) fn ask(&self, text: &str, more: Value) -> Value {
+    pub(crate) fn ask(&self, text: &str, more: Value) -> Value {
         self.scenario.ask("gpt-4o-mini", text, more)
     }
 
     /// Calls so far.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         *self.calls.count.borrow()
     }
 
     /// Waits for so many.
-    pub(super) async fn counted(&self, least: usize) {
+    pub(crate) async fn counted(&self, least: usize) {
         let _ = self.calls.count.subscribe().wait_for(|count| *count >= least).await;
     }
 
     /// The trace of each call, 32 hexadecimal digits.
-    pub(super) fn traces(&self) -> Vec<String> {
+    pub(crate) fn traces(&self) -> Vec<String> {
         lock(&self.calls.traces).clone()
     }
 
     /// Calls that are held.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         lock(&self.calls.held).len()
     }
 
     /// Lets all go on that are held.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         lock(&self.calls.held).clear();
     }
 }

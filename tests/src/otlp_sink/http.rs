@@ -20,6 +20,19 @@ pub(super) async fn start(received: Received, mood: watch::Receiver<Mood>) -> Re
             let now = *mood.borrow_and_update();
             match now {
                 Mood::Takes => Ok(answer(&request, &received)),
+                Mood::RejectsOne => {
+                    let mut partial = answer(&request, &received);
+                    if partial.status() == StatusCode::OK {
+                        // `partial_success { rejected_…: 1, error_message: "one" }`, the same for all signals.
+                        *partial.body_mut() = whole(Bytes::from_static(b"\x0a\x07\x08\x01\x12\x03one"));
+                    }
+                    Ok(partial)
+                }
+                Mood::Babbles => {
+                    let mut babble = Response::new(whole(Bytes::from_static(b"\xff\xff<html>no</html>")));
+                    babble.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/html"));
+                    Ok(babble)
+                }
                 Mood::Refuses(status) => {
                     let mut refusal = Response::new(whole(Bytes::new()));
                     *refusal.status_mut() = status;

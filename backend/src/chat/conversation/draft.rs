@@ -8,6 +8,8 @@ use crate::ports::{NewTurn, Owner};
 pub(crate) struct TurnDraft {
     pub(in crate::chat) conversation_id: String,
     pub(in crate::chat) owner: Owner,
+    /// Which turn it becomes, from 1, unless another one overtakes it.
+    pub(in crate::chat) number: u64,
     /// The client's new messages, with commas between.
     pub(in crate::chat) messages: String,
 }

@@ -91,8 +91,12 @@ impl ConversationService {
         let room = Room { tokens: asked.context_window.saturating_sub(asked.answer_tokens), base };
         let History { past, dropped } = history::load(&*self.store, owner, id, &request, room).await?;
         let prompt_tokens = past.iter().fold(base, |sum, turn| sum.saturating_add(turn.tokens()));
-        let draft =
-            TurnDraft { conversation_id: conversation.id.clone(), owner: owner.clone(), messages: request.kept() };
+        let draft = TurnDraft {
+            conversation_id: conversation.id.clone(),
+            owner: owner.clone(),
+            number: u64::from(conversation.turns) + 1,
+            messages: request.kept(),
+        };
         let body = request.assemble(instructions, &past);
         Ok(Continued { body, dropped, prompt_tokens, recorder: Recorder::default(), draft })
     }

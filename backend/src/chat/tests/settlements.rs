@@ -389,6 +389,7 @@ async fn caches_and_tiers_have_prices_of_their_own() {
 async fn a_turn_is_kept_with_a_completed_request_alone() {
     let plan = Plan::new(vec![answers([])]);
     let draft = || TurnDraft {
+        number: 1,
         conversation_id: "conv_1".to_owned(),
         owner: Owner { tenant: String::new(), user: "u".to_owned() },
         messages: "{\"role\":\"user\"}".to_owned(),
@@ -408,7 +409,7 @@ async fn a_turn_is_kept_with_a_completed_request_alone() {
         let kept = r#"[{"role":"user"},{"role":"assistant","content":"hello"}]"#;
         assert_eq!(messages.as_deref(), completed.then_some(kept));
     }
-    Account::unkept().completed_and_kept().await.unwrap();
+    Account::unkept(Arc::new(unread())).completed_and_kept().await.unwrap();
 }
 
 #[tokio::test]
@@ -417,7 +418,7 @@ async fn an_answer_that_cannot_be_kept_is_told() {
     let recorder = Recorder::new(Trouble::None);
     let mut account = account(&recorder, &plan, false).await;
     let owner = Owner { tenant: String::new(), user: "u".to_owned() };
-    let draft = TurnDraft { conversation_id: "conv_1".to_owned(), owner, messages: String::new() };
+    let draft = TurnDraft { number: 1, conversation_id: "conv_1".to_owned(), owner, messages: String::new() };
     account.keep(draft, crate::chat::conversation::Recorder::default());
     let told = account.completed_and_kept().await.unwrap_err();
     assert_eq!(told.code(), ErrorCode::StoreUnavailable);

@@ -13,10 +13,11 @@ use crate::{
 };
 
 /// Fields that are made for each call, so that they cannot be given.
-const OWN_FIELDS: [&str; 14] = [
+const OWN_FIELDS: [&str; 19] = [
     "accept",
     "accept-encoding",
     "authorization",
+    "b3",
     "connection",
     "content-encoding",
     "content-length",
@@ -28,6 +29,10 @@ const OWN_FIELDS: [&str; 14] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "x-b3-flags",
+    "x-b3-sampled",
+    "x-b3-spanid",
+    "x-b3-traceid",
 ];
 
 /// A provider that is a server.

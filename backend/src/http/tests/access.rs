@@ -58,7 +58,7 @@ fn all() -> impl Iterator<Item = (&'static str, Route)> {
 }
 
 fn asked(route: &Route) -> Request<Body> {
-    let path = route.path.replace("{id}", "0123456789ab");
+    let path = route.path.replace("{id}", "0123456789ab").replace("{name}", "users");
     Request::builder().method(route.method.clone()).uri(path).body(Body::empty()).unwrap()
 }
 
@@ -111,7 +111,7 @@ async fn strangers(backend: &Backend, scope: Scope) -> Vec<(&'static str, Option
 
 #[tokio::test]
 async fn every_endpoint_refuses_everybody_else() {
-    let backend = Backend::with_auth(false, Mode::Required, unread());
+    let backend = Backend::with_auth(false, Mode::Required, &unread());
     for (listener, route) in all() {
         let router = if listener == "service" { &backend.router } else { &backend.operations };
         let place = format!("{listener} {} {}", route.method, route.path);
@@ -151,7 +151,7 @@ async fn every_endpoint_refuses_everybody_else() {
 
 #[tokio::test]
 async fn a_key_does_not_stand_for_the_edge() {
-    let backend = Backend::with_auth(true, Mode::Required, unread());
+    let backend = Backend::with_auth(true, Mode::Required, &unread());
     let key = backend.issue(Scopes::DEFAULT).await.key;
     for route in layers::service_routes() {
         let response = backend.send(with_key(asked(&route), key.expose())).await;
@@ -166,7 +166,7 @@ async fn a_key_does_not_stand_for_the_edge() {
 
 #[tokio::test]
 async fn what_is_told_of_a_key_is_told_to_its_holder_alone() {
-    let backend = Backend::with_auth(false, Mode::Required, unread());
+    let backend = Backend::with_auth(false, Mode::Required, &unread());
     let issued = backend.issue(Scopes::DEFAULT).await;
     backend.office().revoke(&issued.record.id).await.unwrap();
     let told = body(backend.send(with_key(demo_request(), issued.key.expose())).await).await;
@@ -184,7 +184,7 @@ async fn what_is_told_of_a_key_is_told_to_its_holder_alone() {
 
 #[tokio::test]
 async fn keys_come_in_two_fields_and_one_is_enough() {
-    let backend = Backend::with_auth(false, Mode::Required, unread());
+    let backend = Backend::with_auth(false, Mode::Required, &unread());
     let (one, other) = (backend.issue(Scopes::DEFAULT).await.key, backend.issue(Scopes::DEFAULT).await.key);
     let ask = async |fields: &[(&'static str, String)]| {
         let mut request = demo_request();
@@ -202,7 +202,7 @@ async fn keys_come_in_two_fields_and_one_is_enough() {
 
 #[tokio::test]
 async fn where_it_is_optional_a_wrong_key_is_still_wrong() {
-    let backend = Backend::with_auth(false, Mode::Optional, unread());
+    let backend = Backend::with_auth(false, Mode::Optional, &unread());
     assert_eq!(backend.send(demo_request()).await.status(), 200);
     assert_eq!(backend.send(get("/v1/models")).await.status(), 200);
     let response = backend.send(with_key(demo_request(), "sk-somebody-elses")).await;
@@ -214,7 +214,7 @@ async fn where_it_is_optional_a_wrong_key_is_still_wrong() {
 #[tokio::test]
 async fn where_nobody_is_asked_only_the_administrators_are() {
     let (metrics, counted) = ReadBack::new();
-    let backend = Backend::with_auth(false, Mode::Off, metrics);
+    let backend = Backend::with_auth(false, Mode::Off, &metrics);
     let response = backend.send(with_key(demo_request(), "sk-somebody-elses")).await;
     assert_eq!(response.status(), 200);
     assert!(counted.counter(AUTH_ATTEMPTS.name).is_empty(), "nothing was decided");
@@ -230,7 +230,7 @@ async fn where_nobody_is_asked_only_the_administrators_are() {
 #[tokio::test]
 async fn every_decision_is_counted_once_and_a_store_that_fails_is_no_rejection() {
     let (metrics, counted) = ReadBack::new();
-    let backend = Backend::with_auth(false, Mode::Required, metrics);
+    let backend = Backend::with_auth(false, Mode::Required, &metrics);
     let key = backend.issue(Scopes::NONE.with(Scope::Chat)).await.key;
     let admin = backend.issue(Scopes::NONE.with(Scope::Admin)).await.key;
     assert_eq!(backend.send(with_key(demo_request(), key.expose())).await.status(), 200);
@@ -255,7 +255,7 @@ async fn every_decision_is_counted_once_and_a_store_that_fails_is_no_rejection()
 
 #[tokio::test]
 async fn paths_with_several_methods_name_them_all() {
-    let backend = Backend::with_auth(false, Mode::Required, unread());
+    let backend = Backend::with_auth(false, Mode::Required, &unread());
     let request = Request::builder().method(Method::PATCH).uri("/admin/keys").body(Body::empty()).unwrap();
     let response = backend.operate(request).await;
     assert_eq!(response.headers()["allow"], "GET, HEAD, POST");

@@ -150,7 +150,7 @@ fn silent(recorder: &std::sync::Arc<Recorder>) -> Backend {
         100,
         Some(std::sync::Arc::new(Silent)),
         crate::identity::Mode::Off,
-        crate::monitoring::metrics::read_back::unread(),
+        &crate::monitoring::metrics::read_back::unread(),
         accounts,
     )
 }

@@ -1,6 +1,6 @@
 //! What administrators do by HTTP.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use async_trait::async_trait;
 use axum::{body::Body, response::Response};
@@ -12,8 +12,8 @@ use crate::{
     identity::Mode,
     monitoring::metrics::read_back::unread,
     ports::{
-        Ledger, LedgerEntry, NotOpened, Quota, Scope, Scopes, Settlement, StoreError, Subject, UsageQuery, UsageRow,
-        Written,
+        ActiveUsers, Business, ConversationFigures, Figures, GroupKey, Ledger, LedgerEntry, NotOpened, Quota, Scope,
+        Scopes, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written,
     },
 };
 
@@ -46,9 +46,39 @@ impl Ledger for UsedUp {
     }
 }
 
+/// Figures of a day on which little happened, or none on the first day of all.
+pub(super) struct Quiet;
+
+#[async_trait]
+impl Business for Quiet {
+    async fn roll_up(&self, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn figures(&self, from_day: u32, _: u32) -> Result<BTreeMap<GroupKey, Figures>, StoreError> {
+        if from_day == 0 {
+            return Err(StoreError::Refused(std::io::Error::other("told to fail").into()));
+        }
+        let key = GroupKey { provider: "demo".to_owned(), model: "echo".to_owned(), outcome: "completed".to_owned() };
+        Ok(BTreeMap::from([(key, Figures { requests: 2, prompt_tokens: 7, ..Figures::default() })]))
+    }
+
+    async fn users(&self, _: u32) -> Result<ActiveUsers, StoreError> {
+        Ok(ActiveUsers { day: 1, week: 2, month: 4 })
+    }
+
+    async fn users_by_day(&self, from_day: u32, _: u32) -> Result<Vec<(u32, u64)>, StoreError> {
+        Ok(vec![(from_day, 1)])
+    }
+
+    async fn conversations(&self, _: u32, _: u32, _: u64) -> Result<ConversationFigures, StoreError> {
+        Ok(ConversationFigures::default())
+    }
+}
+
 /// A backend, and the key of its administrator.
 async fn governed() -> (Backend, String) {
-    let backend = Backend::with_auth(false, Mode::Required, unread());
+    let backend = Backend::with_auth(false, Mode::Required, &unread());
     let key = backend.issue(Scopes::NONE.with(Scope::Admin)).await.key.expose().to_owned();
     (backend, key)
 }
@@ -186,4 +216,35 @@ async fn use_is_told_as_json_and_csv() {
         assert_eq!(error(ask(wrong).await).await, (400, "invalid_field".to_owned()), "{wrong}");
     }
     assert_eq!(error(ask("user=fail").await).await, (503, "store_unavailable".to_owned()));
+}
+
+#[tokio::test]
+async fn figures_of_the_business_are_told_as_json_and_csv() {
+    let (backend, admin) = governed().await;
+    let ask = async |path: &str| backend.operate(with_key(get(&format!("/admin/analytics/{path}")), &admin)).await;
+    let users = json(ask("users?from=2026-01-01&to=2026-01-31").await).await;
+    assert_eq!(
+        (&users["figure"], &users["from"], &users["to"]),
+        (&"users".into(), &"2026-01-01".into(), &"2026-01-31".into())
+    );
+    assert_eq!((&users["stickiness"], &users["data"][0]["day"]), (&0.25.into(), &"2026-01-01".into()));
+    let tokens = json(ask("tokens").await).await;
+    assert_eq!((&tokens["from"], &tokens["prompt_tokens"]), (&"2026-12-17".into(), &7.into()));
+    for (figure, head) in [
+        ("users", "day,users"),
+        ("cost", "provider,model,requests,cost_usd,"),
+        ("providers", "provider,model,requests,share,"),
+        ("conversations", "turns,conversations"),
+        ("tokens", "provider,model,prompt_tokens,"),
+    ] {
+        let csv = ask(&format!("{figure}?format=csv")).await;
+        assert_eq!(csv.headers()["content-type"], "text/csv; charset=utf-8");
+        let csv = body(csv).await;
+        assert!(csv.starts_with(head), "{csv}");
+    }
+    for wrong in ["users?from=yesterday", "users?from=2026-02-01&to=2026-01-01", "cost?format=xml", "cost?by=day"] {
+        assert_eq!(error(ask(wrong).await).await, (400, "invalid_field".to_owned()), "{wrong}");
+    }
+    assert_eq!(error(ask("weather").await).await, (404, "not_found".to_owned()));
+    assert_eq!(error(ask("cost?from=1970-01-01").await).await, (503, "store_unavailable".to_owned()));
 }

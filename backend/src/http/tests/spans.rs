@@ -1,6 +1,9 @@
 //! Spans of requests: their chain, their attributes, their end.
 
-use opentelemetry::{Value as OtelValue, trace::SpanKind};
+use opentelemetry::{
+    Value as OtelValue,
+    trace::{SpanKind, TracerProvider},
+};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -25,7 +28,7 @@ impl Spans {
     fn collect() -> Self {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        let subscriber = tracing_subscriber::registry().with(monitoring::tracing::spans(&provider));
+        let subscriber = tracing_subscriber::registry().with(monitoring::tracing::spans(provider.tracer("test")));
         let guard = tracing::subscriber::set_default(subscriber);
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         Self { exporter, _provider: provider, _guard: guard, _second: second }

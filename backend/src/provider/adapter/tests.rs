@@ -14,7 +14,10 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use goblin_shared::{request_id::RequestId, trace_context::TraceParent};
+use goblin_shared::{
+    request_id::RequestId,
+    trace_context::{Formats, TraceParent},
+};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -83,6 +86,7 @@ impl Upstream {
             auth,
             headers: HeaderMap::new(),
             connect_timeout: Duration::from_secs(5),
+            formats: Formats::parse("tracecontext,b3").unwrap(),
         };
         change(&mut settings);
         let manner = Manner { models: [("m".to_owned(), Model::named("up/1"))].into(), ..Manner::default() };

@@ -11,9 +11,14 @@ use super::{
     settling::{Pending, Settle, Settling},
 };
 use crate::{
+    monitoring::Statement,
     ports::{Amounts, Ledger, LimitState, Limits, NotReserved, Reservation, StoreError},
     store::postgres::{Database, bigint, number, text},
 };
+
+const SELECT_LIMIT_COUNTERS: Statement = Statement::new("SELECT", "limit_counters");
+const UPDATE_LIMIT_COUNTERS: Statement = Statement::new("UPDATE", "limit_counters");
+const DELETE_LIMIT_COUNTERS: Statement = Statement::new("DELETE", "limit_counters");
 
 /// For how long a reservation that nobody settles is known, beyond the longest request: after that its counters keep
 /// what was reserved, as its row in the ledger does.
@@ -119,7 +124,7 @@ impl Server {
         let (subjects, quotas, windows) = subjects(counters);
         let (verdict, used): (String, Vec<Option<i64>>) = self
             .database
-            .bounded(async {
+            .ask(SELECT_LIMIT_COUNTERS, async {
                 let mut connection = self.database.connection().await?;
                 let query =
                     sqlx::query_as("SELECT verdict, used FROM limits_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9)")
@@ -148,7 +153,7 @@ impl Settle for Server {
         let (subjects, quotas, windows) = subjects(&counters);
         let changes: Vec<i64> = counters.iter().map(|counter| counter.change(used)).collect();
         self.database
-            .bounded(async {
+            .ask(UPDATE_LIMIT_COUNTERS, async {
                 let mut connection = self.database.connection().await?;
                 sqlx::query("SELECT limits_settle($1, $2, $3, $4, $5, $6)")
                     .bind(Uuid::from_bytes(reservation.opening.0))
@@ -183,7 +188,7 @@ impl Server {
     /// How many rows one statement deleted.
     async fn delete(&self, sql: &'static str) -> Result<u64, StoreError> {
         self.database
-            .bounded(async {
+            .ask(DELETE_LIMIT_COUNTERS, async {
                 let mut connection = self.database.connection().await?;
                 let done = sqlx::query(sql).execute(&mut *connection).await?;
                 connection.give_back();

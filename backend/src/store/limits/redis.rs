@@ -17,7 +17,10 @@ use super::{
     counters::{Counter, counters, over, reserved},
     settling::{Pending, Settle, Settling},
 };
-use crate::ports::{Amounts, Health, Ledger, LimitState, Limits, NotReserved, Reservation, StoreError};
+use crate::{
+    monitoring::{Statement, StoreWatch, metrics::Metrics},
+    ports::{Amounts, Health, Ledger, LimitState, Limits, NotReserved, Reservation, StoreError},
+};
 
 /// For how long a reservation that nobody settles is known, beyond the longest request: after that its counters keep
 /// what was reserved, as its row in the ledger does.
@@ -32,6 +35,10 @@ const GONE: Duration = Duration::from_secs(10);
 /// Pauses between attempts to connect. Whoever waits meanwhile waits no longer than he would anyway.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Both scripts, and the question whether anybody is there.
+const EVALSHA: Statement = Statement::new("EVALSHA", "limits");
+const PING: Statement = Statement::new("PING", "server");
 
 /// What all keys begin with.
 const PREFIX: &str = "goblin:limits";
@@ -49,6 +56,7 @@ struct Server {
     timeout: Duration,
     reserve: Script,
     settle: Script,
+    watch: StoreWatch,
 }
 
 /// What the script says of a reservation.
@@ -69,7 +77,12 @@ impl RedisLimits {
     /// Counts at `redis://…` (or `rediss://…`, by TLS), which need not be there yet. Nothing that is asked takes longer
     /// than `timeout`; neither must it take longer from a reservation to its row in the ledger. Must be called inside a
     /// tokio runtime.
-    pub(crate) fn new(url: &str, timeout: Duration, ledger: Arc<dyn Ledger>) -> Result<Self, RedisError> {
+    pub(crate) fn new(
+        url: &str,
+        timeout: Duration,
+        ledger: Arc<dyn Ledger>,
+        metrics: Option<Metrics>,
+    ) -> Result<Self, RedisError> {
         let tcp = TcpSettings::default().set_nodelay(true);
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(GONE);
@@ -86,6 +99,7 @@ impl RedisLimits {
             timeout,
             reserve: Script::new(include_str!("reserve.lua")),
             settle: Script::new(include_str!("settle.lua")),
+            watch: StoreWatch::new("redis", metrics),
         });
         Ok(Self { settling: Settling::start(server.clone()), server, ledger })
     }
@@ -162,7 +176,7 @@ impl Health for RedisLimits {
             }
         });
         self.server
-            .bounded(async {
+            .bounded(PING, async {
                 tokio::select! {
                     biased;
                     answer = ping.query_async::<()>(&mut connection) => answer,
@@ -182,11 +196,18 @@ fn counter_key(counter: &Counter) -> String {
 }
 
 impl Server {
-    async fn bounded<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(done) => done.map_err(store_error),
-            Err(late) => Err(StoreError::Unavailable(late.into())),
-        }
+    async fn bounded<T>(
+        &self,
+        statement: Statement,
+        work: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, StoreError> {
+        let work = async {
+            match tokio::time::timeout(self.timeout, work).await {
+                Ok(done) => done.map_err(store_error),
+                Err(late) => Err(StoreError::Unavailable(late.into())),
+            }
+        };
+        self.watch.watch(statement, work).await
     }
 
     async fn reserve(
@@ -204,7 +225,7 @@ impl Server {
             call.arg(counter.amount).arg(counter.limit).arg(seed.unwrap_or_default()).arg(counter.keep_ms);
         }
         let mut connection = self.connection.clone();
-        let answer: Vec<String> = self.bounded(call.invoke_async(&mut connection)).await?;
+        let answer: Vec<String> = self.bounded(EVALSHA, call.invoke_async(&mut connection)).await?;
         verdict(&answer, counters.len()).ok_or(StoreError::Corrupt("an unknown verdict on a reservation"))
     }
 }
@@ -241,7 +262,7 @@ impl Settle for Server {
             call.key(counter_key(&counter)).arg(counter.change(used));
         }
         let mut connection = self.connection.clone();
-        self.bounded(call.invoke_async(&mut connection)).await
+        self.bounded(EVALSHA, call.invoke_async(&mut connection)).await
     }
 
     /// Redis forgets by itself.

@@ -17,9 +17,12 @@ use super::{
     values::{amount, bigint, integer, text, uuid},
 };
 use crate::{
+    monitoring::Statement,
     ports::{LedgerEntry, Settlement, StoreError},
     store::writer::{Batch, Opened},
 };
+
+const INSERT_LEDGER: Statement = Statement::new("INSERT", "ledger");
 
 /// A connection that rested longer is asked whether it still is one, so that a server that was restarted meanwhile
 /// costs no request.
@@ -105,7 +108,7 @@ impl PostgresBatch {
 impl Batch for PostgresBatch {
     async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError> {
         let database = self.database.clone();
-        database.bounded(self.try_write(opens, settlements)).await
+        database.ask(INSERT_LEDGER, self.try_write(opens, settlements)).await
     }
 }
 

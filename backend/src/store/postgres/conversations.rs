@@ -9,7 +9,16 @@ use super::{
     database::Database,
     values::{bigint, number, request_id, text},
 };
-use crate::ports::{Conversation, Conversations, Owner, PageCursor, StoreError, Turn};
+use crate::{
+    monitoring::Statement,
+    ports::{Conversation, Conversations, Owner, PageCursor, StoreError, Turn},
+};
+
+const SELECT_TURNS: Statement = Statement::new("SELECT", "turns");
+const INSERT_CONVERSATIONS: Statement = Statement::new("INSERT", "conversations");
+const SELECT_CONVERSATIONS: Statement = Statement::new("SELECT", "conversations");
+const UPDATE_CONVERSATIONS: Statement = Statement::new("UPDATE", "conversations");
+const DELETE_CONVERSATIONS: Statement = Statement::new("DELETE", "conversations");
 
 /// Conversations, in the tables `conversations` and `turns`.
 ///
@@ -35,7 +44,7 @@ impl PostgresConversations {
     ) -> Result<Option<Vec<Turn>>, StoreError> {
         let rows: Vec<TurnRow> = self
             .database
-            .bounded(async {
+            .ask(SELECT_TURNS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query_as(sql).bind(text(&owner.tenant)).bind(text(&owner.user)).bind(text(id));
                 let query = query.bind(i64::from(number)).bind(i64::from(limit));
@@ -56,7 +65,7 @@ impl PostgresConversations {
 impl Conversations for PostgresConversations {
     async fn create(&self, owner: &Owner, conversation: &Conversation) -> Result<(), StoreError> {
         self.database
-            .bounded(async {
+            .ask(INSERT_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 sqlx::query(
                     "INSERT INTO conversations (id, tenant, user_name, title, instructions, created_ms, updated_ms) \
@@ -80,7 +89,7 @@ impl Conversations for PostgresConversations {
     async fn get(&self, owner: &Owner, id: &str) -> Result<Option<Conversation>, StoreError> {
         let row: Option<ConversationRow> = self
             .database
-            .bounded(async {
+            .ask(SELECT_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 let query =
                     sqlx::query_as("SELECT * FROM conversations WHERE tenant = $1 AND user_name = $2 AND id = $3");
@@ -101,7 +110,7 @@ impl Conversations for PostgresConversations {
     ) -> Result<Vec<Conversation>, StoreError> {
         let rows: Vec<ConversationRow> = self
             .database
-            .bounded(async {
+            .ask(SELECT_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query_as(
                     "SELECT * FROM conversations WHERE tenant = $1 AND user_name = $2 \
@@ -148,7 +157,7 @@ impl Conversations for PostgresConversations {
     ) -> Result<Option<Conversation>, StoreError> {
         let row: Option<ConversationRow> = self
             .database
-            .bounded(async {
+            .ask(UPDATE_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query_as(
                     "UPDATE conversations SET title = $4, updated_ms = $5 \
@@ -166,7 +175,7 @@ impl Conversations for PostgresConversations {
 
     async fn delete(&self, owner: &Owner, id: &str) -> Result<bool, StoreError> {
         self.database
-            .bounded(async {
+            .ask(DELETE_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query("DELETE FROM conversations WHERE tenant = $1 AND user_name = $2 AND id = $3");
                 let query = query.bind(text(&owner.tenant)).bind(text(&owner.user)).bind(text(id));
@@ -179,7 +188,7 @@ impl Conversations for PostgresConversations {
 
     async fn expire(&self, before_ms: u64, limit: u32) -> Result<u32, StoreError> {
         self.database
-            .bounded(async {
+            .ask(DELETE_CONVERSATIONS, async {
                 let mut connection = self.database.connection().await?;
                 // Those that somebody works on stay until the next time.
                 let query = sqlx::query(

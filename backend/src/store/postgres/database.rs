@@ -14,7 +14,13 @@ use sqlx::{
 };
 
 use super::failure::store_error;
-use crate::ports::StoreError;
+use crate::{
+    monitoring::{Statement, StoreWatch, metrics::Metrics},
+    ports::StoreError,
+};
+
+/// As the conventions call it.
+const SYSTEM: &str = "postgresql";
 
 /// A connection that rested longer is asked whether it still is one, before it is used.
 const RESTED: Duration = Duration::from_secs(1);
@@ -24,6 +30,7 @@ pub(crate) struct Database {
     pool: PgPool,
     options: PgConnectOptions,
     timeout: Duration,
+    watch: StoreWatch,
 }
 
 impl Database {
@@ -51,7 +58,12 @@ impl Database {
                 })
             })
             .connect_lazy_with(bounded);
-        Ok(Self { pool, options, timeout })
+        Ok(Self { pool, options, timeout, watch: StoreWatch::new(SYSTEM, None) })
+    }
+
+    /// The same, with its calls measured.
+    pub(crate) fn measured(self, metrics: Option<Metrics>) -> Self {
+        Self { watch: StoreWatch::new(SYSTEM, metrics), ..self }
     }
 
     /// Does `work`, and gives it up when it takes too long.
@@ -60,6 +72,17 @@ impl Database {
             Ok(done) => done.map_err(store_error),
             Err(late) => Err(StoreError::Unavailable(late.into())),
         }
+    }
+
+    /// The same, of what is asked on behalf of somebody: told in his trace, and measured.
+    pub(crate) async fn ask<T>(
+        &self,
+        statement: Statement,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
+        // What it becomes is large, and would be held several times over.
+        let work = Box::pin(self.bounded(work));
+        self.watch.watch(statement, work).await
     }
 
     /// A connection out of the pool.

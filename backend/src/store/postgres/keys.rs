@@ -9,7 +9,14 @@ use super::{
     database::Database,
     values::{bigint, number, text},
 };
-use crate::ports::{KeyRecord, Keys, LimitSet, Owner, Scopes, SecretHash, StoreError};
+use crate::{
+    monitoring::Statement,
+    ports::{KeyRecord, Keys, LimitSet, Owner, Scopes, SecretHash, StoreError},
+};
+
+const SELECT_KEYS: Statement = Statement::new("SELECT", "keys");
+const INSERT_KEYS: Statement = Statement::new("INSERT", "keys");
+const UPDATE_KEYS: Statement = Statement::new("UPDATE", "keys");
 
 /// Keys, in the table `keys`.
 pub(crate) struct PostgresKeys {
@@ -27,7 +34,7 @@ impl Keys for PostgresKeys {
     async fn find(&self, id: &str) -> Result<Option<KeyRecord>, StoreError> {
         let row: Option<KeyRow> = self
             .database
-            .bounded(async {
+            .ask(SELECT_KEYS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query_as("SELECT * FROM keys WHERE id = $1").bind(text(id));
                 let row = query.fetch_optional(&mut *connection).await?;
@@ -41,7 +48,7 @@ impl Keys for PostgresKeys {
     async fn insert(&self, key: &KeyRecord) -> Result<(), StoreError> {
         let (previous_hash, previous_until) = key.previous.map(|(hash, until)| (hash.to_vec(), bigint(until))).unzip();
         self.database
-            .bounded(async {
+            .ask(INSERT_KEYS, async {
                 let mut connection = self.database.connection().await?;
                 sqlx::query(
                     "INSERT INTO keys (id, secret_hash, previous_hash, previous_until_ms, name, tenant, user_name, \
@@ -75,7 +82,7 @@ impl Keys for PostgresKeys {
     async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let rows: Vec<KeyRow> = self
             .database
-            .bounded(async {
+            .ask(SELECT_KEYS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query_as("SELECT * FROM keys WHERE $1::text IS NULL OR id > $1 ORDER BY id LIMIT $2");
                 let query = query.bind(after.map(text)).bind(i64::from(limit));
@@ -89,7 +96,7 @@ impl Keys for PostgresKeys {
 
     async fn rotate(&self, id: &str, secret_hash: &SecretHash, overlap_until_ms: u64) -> Result<bool, StoreError> {
         self.database
-            .bounded(async {
+            .ask(UPDATE_KEYS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query(
                     "UPDATE keys SET previous_hash = secret_hash, previous_until_ms = $3, secret_hash = $2 \
@@ -105,7 +112,7 @@ impl Keys for PostgresKeys {
 
     async fn revoke(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
         self.database
-            .bounded(async {
+            .ask(UPDATE_KEYS, async {
                 let mut connection = self.database.connection().await?;
                 let query = sqlx::query("UPDATE keys SET revoked_ms = COALESCE(revoked_ms, $2) WHERE id = $1");
                 let done = query.bind(text(id)).bind(bigint(now_ms)).execute(&mut *connection).await?;

@@ -12,7 +12,10 @@ use std::{
 use sqlx::{Error, PgConnection, types::Uuid};
 
 use super::{database::Database, rollup::add_up};
-use crate::ports::StoreError;
+use crate::{monitoring::Statement, ports::StoreError};
+
+const INSERT_INSTANCES: Statement = Statement::new("INSERT", "instances");
+const UPDATE_LEDGER: Statement = Statement::new("UPDATE", "ledger");
 
 /// How long an instance may be silent.
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
@@ -111,7 +114,7 @@ pub(crate) async fn keep(lease: Weak<Lease>, database: Arc<Database>) {
 /// Renews the lease, and gives up soon enough for another try within its length: whoever waits for a server to come back
 /// looks less and less often, and would see it later than those who then judge.
 async fn renew_in_time(lease: &Lease, database: &Database) -> Result<(), StoreError> {
-    let renewing = database.bounded(async {
+    let renewing = database.ask(INSERT_INSTANCES, async {
         let mut connection = database.connection().await?;
         lease.renew(&mut connection).await?;
         connection.give_back();
@@ -129,7 +132,7 @@ async fn look(lease: &Lease, database: &Database) -> Result<u64, StoreError> {
     let mut interrupted = 0;
     while lease.may_judge() {
         let rows: i64 = database
-            .bounded(async {
+            .ask(UPDATE_LEDGER, async {
                 let mut connection = database.connection().await?;
                 let query = sqlx::query_scalar(INTERRUPT).bind(lease.instance).bind(AT_ONCE);
                 let rows = query.fetch_one(&mut *connection).await?;

@@ -6,9 +6,13 @@ use async_trait::async_trait;
 
 use super::{batch::PostgresBatch, charged::charged, database::Database, lease, lease::Lease, usage::usage};
 use crate::{
+    monitoring::Statement,
     ports::{Ledger, LedgerEntry, NotOpened, Quota, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written},
     store::writer::Writer,
 };
+
+const SELECT_LEDGER: Statement = Statement::new("SELECT", "ledger");
+const SELECT_USAGE_DAILY: Statement = Statement::new("SELECT", "usage_daily");
 
 /// Requests, in the tables `ledger` and `usage_daily`.
 pub(crate) struct PostgresLedger {
@@ -50,7 +54,7 @@ impl Ledger for PostgresLedger {
 
     async fn charged(&self, subject: &Subject, quota: Quota, at_ms: u64) -> Result<u64, StoreError> {
         self.database
-            .bounded(async {
+            .ask(SELECT_LEDGER, async {
                 let mut connection = self.database.connection().await?;
                 let charged = charged(&mut connection, subject, quota, at_ms).await?;
                 connection.give_back();
@@ -61,7 +65,7 @@ impl Ledger for PostgresLedger {
 
     async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
         self.database
-            .bounded(async {
+            .ask(SELECT_USAGE_DAILY, async {
                 let mut connection = self.database.connection().await?;
                 let rows = usage(&mut connection, query).await?;
                 connection.give_back();

@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    PostgresConversations, PostgresHealth, PostgresKeys, PostgresLedger,
+    PostgresConversations, PostgresHealth, PostgresKeys, PostgresLedger, PostgresRows, PostgresSloCounts,
     database::Database,
     failure::store_error,
     lease::LEASE,
     migrations::{migrate, schema},
 };
 use crate::{
+    monitoring::metrics::Metrics,
     ports::StoreError,
-    store::{Purpose, schema::Schema},
+    store::{Purpose, rollups::Rollups, schema::Schema},
 };
 
 /// Everything that is kept in PostgreSQL.
@@ -22,6 +23,8 @@ pub(crate) struct PostgresStores {
     pub(crate) keys: Arc<PostgresKeys>,
     pub(crate) conversations: Arc<PostgresConversations>,
     pub(crate) health: Arc<PostgresHealth>,
+    pub(crate) slo_counts: Arc<PostgresSloCounts>,
+    pub(crate) business: Arc<Rollups<PostgresRows>>,
 }
 
 /// Why it cannot be used; each says what to do.
@@ -50,8 +53,10 @@ impl PostgresStores {
         timeout: Duration,
         may_migrate: bool,
         purpose: Purpose,
+        metrics: Option<Metrics>,
     ) -> Result<Self, PostgresNotOpened> {
-        let database = Arc::new(Database::new(url, connections, timeout).map_err(|_| PostgresNotOpened::InvalidUrl)?);
+        let database = Database::new(url, connections, timeout).map_err(|_| PostgresNotOpened::InvalidUrl)?;
+        let database = Arc::new(database.measured(metrics));
         match schema(&database).await.map_err(store_error)? {
             Schema::Current => {}
             Schema::Old if may_migrate => migrate(&database).await.map_err(store_error)?,
@@ -66,6 +71,8 @@ impl PostgresStores {
             keys: Arc::new(PostgresKeys::new(database.clone())),
             conversations: Arc::new(PostgresConversations::new(database.clone())),
             health: Arc::new(PostgresHealth::new(database.clone())),
+            slo_counts: Arc::new(PostgresSloCounts::new(database.clone())),
+            business: Arc::new(Rollups(PostgresRows::new(database.clone()))),
             database,
         })
     }

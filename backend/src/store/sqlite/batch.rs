@@ -21,9 +21,13 @@ use super::{
     values::{amount, integer, sum},
 };
 use crate::{
+    monitoring::Statement,
     ports::{LedgerEntry, Settlement, StoreError},
     store::writer::{Batch, Opened},
 };
+
+/// For many requests at once, so that it is in the trace of none.
+const WRITE: Statement = Statement::new("INSERT", "ledger");
 
 const OPEN: &str = "INSERT INTO ledger (request_id, opening, started_ms, api, stream, tenant, user_name, key_id, \
      model_asked, trace_id, conversation_id, reserved_requests, reserved_tokens, reserved_nano_usd) \
@@ -122,6 +126,8 @@ impl SqliteBatch {
         }
         let connection = shared.connection.as_ref()?;
         let opened = connection.busy_timeout(Duration::ZERO).and_then(|()| open(connection, entry));
+        // What fails here is told of the task, which tries again.
+        shared.database.watch().shared(WRITE, None, begun.elapsed());
         shared.transactions += 1;
         if begun.elapsed() > SLOW {
             shared.patient_until = Some(begun + PATIENT);
@@ -188,7 +194,9 @@ impl Batch for SqliteBatch {
 
     async fn write(&mut self, opens: &[LedgerEntry], settlements: &[Settlement]) -> Result<Vec<Opened>, StoreError> {
         let mut shared = self.shared();
-        let written = shared.on_connection(|connection| write(connection, opens, settlements));
+        let begun = Instant::now();
+        let written = shared.on_connection(|connection| write(connection, opens, settlements)).map_err(write_error);
+        shared.database.watch().shared(WRITE, written.as_ref().err(), begun.elapsed());
         shared.transactions += 1;
         if shared.transactions >= TRANSACTIONS {
             shared.transactions = 0;
@@ -198,7 +206,7 @@ impl Batch for SqliteBatch {
                 tracing::debug!(error = &error as &dyn std::error::Error, "the write-ahead log is not emptied yet");
             }
         }
-        written.map_err(write_error)
+        written
     }
 }
 

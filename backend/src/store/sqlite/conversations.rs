@@ -13,7 +13,16 @@ use super::{
     database::Database,
     values::{integer, number, request_id, small},
 };
-use crate::ports::{Conversation, Conversations, Owner, PageCursor, StoreError, Turn};
+use crate::{
+    monitoring::Statement,
+    ports::{Conversation, Conversations, Owner, PageCursor, StoreError, Turn},
+};
+
+const SELECT_TURNS: Statement = Statement::new("SELECT", "turns");
+const DELETE_CONVERSATIONS: Statement = Statement::new("DELETE", "conversations");
+const INSERT_CONVERSATIONS: Statement = Statement::new("INSERT", "conversations");
+const SELECT_CONVERSATIONS: Statement = Statement::new("SELECT", "conversations");
+const UPDATE_CONVERSATIONS: Statement = Statement::new("UPDATE", "conversations");
 
 /// Conversations, in the tables `conversations` and `turns`.
 pub(crate) struct SqliteConversations {
@@ -35,7 +44,7 @@ impl SqliteConversations {
         limit: u32,
     ) -> Result<Option<Vec<Turn>>, StoreError> {
         let query = sqlx::query_as(sql).bind(&owner.tenant).bind(&owner.user).bind(id).bind(number).bind(limit);
-        let rows: Vec<TurnRow> = self.database.bounded(query.fetch_all(self.database.pool())).await?;
+        let rows: Vec<TurnRow> = self.database.ask(SELECT_TURNS, query.fetch_all(self.database.pool())).await?;
         // A conversation without such turns is one row without a turn, so that one question answers both.
         if rows.is_empty() {
             return Ok(None);
@@ -49,7 +58,7 @@ impl SqliteConversations {
         let database = self.database.clone();
         // By itself: who asked may leave in the midst of it.
         let deletion = tokio::spawn(async move {
-            let rows = database.bounded(query.execute(database.pool())).await?.rows_affected();
+            let rows = database.ask(DELETE_CONVERSATIONS, query.execute(database.pool())).await?.rows_affected();
             if rows > 0 {
                 database.forget().await;
             }
@@ -73,13 +82,14 @@ impl Conversations for SqliteConversations {
         .bind(conversation.instructions.as_deref())
         .bind(integer(conversation.created_ms))
         .bind(integer(conversation.updated_ms));
-        self.database.bounded(query.execute(self.database.pool())).await.map(drop)
+        self.database.ask(INSERT_CONVERSATIONS, query.execute(self.database.pool())).await.map(drop)
     }
 
     async fn get(&self, owner: &Owner, id: &str) -> Result<Option<Conversation>, StoreError> {
         let query = sqlx::query_as("SELECT * FROM conversations WHERE tenant = ? AND user_name = ? AND id = ?");
         let query = query.bind(&owner.tenant).bind(&owner.user).bind(id);
-        let row: Option<ConversationRow> = self.database.bounded(query.fetch_optional(self.database.pool())).await?;
+        let row: Option<ConversationRow> =
+            self.database.ask(SELECT_CONVERSATIONS, query.fetch_optional(self.database.pool())).await?;
         Ok(row.map(|row| row.0))
     }
 
@@ -95,7 +105,8 @@ impl Conversations for SqliteConversations {
         );
         let query = query.bind(&owner.tenant).bind(&owner.user).bind(after.map(|after| integer(after.updated_ms)));
         let query = query.bind(after.map(|after| after.id.as_str())).bind(limit);
-        let rows: Vec<ConversationRow> = self.database.bounded(query.fetch_all(self.database.pool())).await?;
+        let rows: Vec<ConversationRow> =
+            self.database.ask(SELECT_CONVERSATIONS, query.fetch_all(self.database.pool())).await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
@@ -129,7 +140,8 @@ impl Conversations for SqliteConversations {
              RETURNING *",
         );
         let query = query.bind(&owner.tenant).bind(&owner.user).bind(id).bind(title).bind(integer(now_ms));
-        let row: Option<ConversationRow> = self.database.bounded(query.fetch_optional(self.database.pool())).await?;
+        let row: Option<ConversationRow> =
+            self.database.ask(UPDATE_CONVERSATIONS, query.fetch_optional(self.database.pool())).await?;
         Ok(row.map(|row| row.0))
     }
 

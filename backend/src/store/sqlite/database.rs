@@ -12,7 +12,13 @@ use sqlx::{
 };
 
 use super::failure::store_error;
-use crate::ports::StoreError;
+use crate::{
+    monitoring::{Statement, StoreWatch, metrics::Metrics},
+    ports::StoreError,
+};
+
+/// As the conventions call it.
+const SYSTEM: &str = "sqlite";
 
 /// Of a new file. A commit writes and sums up whole pages, of which each request changes a few bytes.
 const PAGE_BYTES: u32 = 1024;
@@ -27,6 +33,7 @@ pub(crate) struct Database {
     path: PathBuf,
     most_pages: Option<u32>,
     timeout: Duration,
+    watch: StoreWatch,
 }
 
 impl Database {
@@ -58,7 +65,18 @@ impl Database {
             .max_connections(connections.max(1))
             .acquire_timeout(timeout)
             .connect_lazy_with(options.clone());
-        Self { pool, options, path: path.to_owned(), most_pages, timeout }
+        let watch = StoreWatch::new(SYSTEM, None);
+        Self { pool, options, path: path.to_owned(), most_pages, timeout, watch }
+    }
+
+    /// The same, with its calls measured.
+    pub(crate) fn measured(self, metrics: Option<Metrics>) -> Self {
+        Self { watch: StoreWatch::new(SYSTEM, metrics), ..self }
+    }
+
+    /// Measures calls that are made without it.
+    pub(super) fn watch(&self) -> &StoreWatch {
+        &self.watch
     }
 
     /// Does `work`, and gives it up when it takes too long: twice the time for which locks are waited for, since the
@@ -68,6 +86,17 @@ impl Database {
             Ok(done) => done.map_err(store_error),
             Err(late) => Err(StoreError::Unavailable(late.into())),
         }
+    }
+
+    /// The same, of what is asked on behalf of somebody: told in his trace, and measured.
+    pub(super) async fn ask<T>(
+        &self,
+        statement: Statement,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
+        // What it becomes is large, and would be held several times over.
+        let work = Box::pin(self.bounded(work));
+        self.watch.watch(statement, work).await
     }
 
     /// Takes what was deleted out of the write-ahead log. Where somebody reads for longer than is waited for here, that is

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::database::Database;
-use crate::ports::{Health, StoreError};
+use crate::{
+    monitoring::Statement,
+    ports::{Health, StoreError},
+};
+
+const SELECT_KEYS: Statement = Statement::new("SELECT", "keys");
 
 /// Asks for a row of a table of ours.
 pub(crate) struct SqliteHealth {
@@ -22,6 +27,6 @@ impl SqliteHealth {
 impl Health for SqliteHealth {
     async fn check(&self) -> Result<(), StoreError> {
         let query = sqlx::query("SELECT 1 FROM keys LIMIT 1").fetch_optional(self.database.pool());
-        self.database.bounded(query).await.map(drop)
+        self.database.ask(SELECT_KEYS, query).await.map(drop)
     }
 }

@@ -9,7 +9,14 @@ use super::{
     database::Database,
     values::{integer, number},
 };
-use crate::ports::{KeyRecord, Keys, LimitSet, Owner, Scopes, SecretHash, StoreError};
+use crate::{
+    monitoring::Statement,
+    ports::{KeyRecord, Keys, LimitSet, Owner, Scopes, SecretHash, StoreError},
+};
+
+const SELECT_KEYS: Statement = Statement::new("SELECT", "keys");
+const INSERT_KEYS: Statement = Statement::new("INSERT", "keys");
+const UPDATE_KEYS: Statement = Statement::new("UPDATE", "keys");
 
 /// Keys, in the table `keys`.
 pub(crate) struct SqliteKeys {
@@ -26,7 +33,7 @@ impl SqliteKeys {
 impl Keys for SqliteKeys {
     async fn find(&self, id: &str) -> Result<Option<KeyRecord>, StoreError> {
         let query = sqlx::query_as("SELECT * FROM keys WHERE id = ?").bind(id);
-        let row: Option<KeyRow> = self.database.bounded(query.fetch_optional(self.database.pool())).await?;
+        let row: Option<KeyRow> = self.database.ask(SELECT_KEYS, query.fetch_optional(self.database.pool())).await?;
         Ok(row.map(|row| row.0))
     }
 
@@ -52,13 +59,13 @@ impl Keys for SqliteKeys {
         .bind(integer(key.created_ms))
         .bind(key.expires_ms.map(integer))
         .bind(key.revoked_ms.map(integer));
-        self.database.bounded(query.execute(self.database.pool())).await.map(drop)
+        self.database.ask(INSERT_KEYS, query.execute(self.database.pool())).await.map(drop)
     }
 
     async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let query = sqlx::query_as("SELECT * FROM keys WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2");
         let query = query.bind(after).bind(limit);
-        let rows: Vec<KeyRow> = self.database.bounded(query.fetch_all(self.database.pool())).await?;
+        let rows: Vec<KeyRow> = self.database.ask(SELECT_KEYS, query.fetch_all(self.database.pool())).await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
@@ -68,14 +75,14 @@ impl Keys for SqliteKeys {
              WHERE id = ?1 AND revoked_ms IS NULL",
         );
         let query = query.bind(id).bind(&secret_hash[..]).bind(integer(overlap_until_ms));
-        let done = self.database.bounded(query.execute(self.database.pool())).await?;
+        let done = self.database.ask(UPDATE_KEYS, query.execute(self.database.pool())).await?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn revoke(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
         let query = sqlx::query("UPDATE keys SET revoked_ms = COALESCE(revoked_ms, ?2) WHERE id = ?1");
         let query = query.bind(id).bind(integer(now_ms));
-        let done = self.database.bounded(query.execute(self.database.pool())).await?;
+        let done = self.database.ask(UPDATE_KEYS, query.execute(self.database.pool())).await?;
         Ok(done.rows_affected() == 1)
     }
 }

@@ -6,9 +6,13 @@ use async_trait::async_trait;
 
 use super::{batch::SqliteBatch, charged::charged, database::Database, usage::usage};
 use crate::{
+    monitoring::Statement,
     ports::{Ledger, LedgerEntry, NotOpened, Quota, Settlement, StoreError, Subject, UsageQuery, UsageRow, Written},
     store::writer::{Opened, Writer},
 };
+
+const SELECT_LEDGER: Statement = Statement::new("SELECT", "ledger");
+const SELECT_USAGE_DAILY: Statement = Statement::new("SELECT", "usage_daily");
 
 /// Requests, in the tables `ledger` and `usage_daily`.
 pub(crate) struct SqliteLedger {
@@ -59,11 +63,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn charged(&self, subject: &Subject, quota: Quota, at_ms: u64) -> Result<u64, StoreError> {
-        self.database.bounded(charged(&self.database, subject, quota, at_ms)).await
+        self.database.ask(SELECT_LEDGER, charged(&self.database, subject, quota, at_ms)).await
     }
 
     async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
-        self.database.bounded(usage(&self.database, query)).await
+        self.database.ask(SELECT_USAGE_DAILY, usage(&self.database, query)).await
     }
 
     async fn flush(&self, bound: Duration) -> usize {

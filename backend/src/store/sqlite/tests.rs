@@ -26,6 +26,7 @@ fn settings(folder: &tempfile::TempDir) -> Settings {
         connections: 4,
         timeout: Duration::from_millis(500),
         migrate: true,
+        metrics: None,
     }
 }
 
@@ -344,6 +345,8 @@ async fn kept(_: &str) -> Option<Kept> {
         ledgers: [stores.ledger.clone(), stores.ledger.clone()],
         keys: stores.keys.clone(),
         conversations: stores.conversations.clone(),
+        slo_counts: stores.slo_counts.clone(),
+        business: stores.business.clone(),
         _place: Box::new((stores, folder)),
     })
 }

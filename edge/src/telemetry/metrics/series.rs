@@ -149,6 +149,7 @@ impl Instrument {
         let (data, attributes) = match self.declared.kind {
             MetricKind::Counter => ((7, "sum"), 7),
             MetricKind::Histogram(_) => ((9, "histogram"), 9),
+            MetricKind::Gauge => unreachable!("no instrument here is a gauge"),
         };
         let data = writer.begin(data);
         let points = writer.begin_list((1, "dataPoints"));

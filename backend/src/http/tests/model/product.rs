@@ -72,6 +72,7 @@ impl Product {
             connections: 2,
             timeout: Duration::from_secs(5),
             migrate: true,
+            metrics: None,
         };
         let stores = store::open(&settings, Purpose::Serve).await.unwrap();
         let provider = Scripted::new("provider");
@@ -86,18 +87,26 @@ impl Product {
         let mortal = Arc::new(Mortal { ledger: stores.ledger.clone(), dead: AtomicBool::new(false) });
         let settings = ChatSettings { breakers: None, ..SETTINGS };
         let service = Arc::new(Service {
-            chat: Arc::new(ChatService::new(catalogue.clone(), upstreams, settings, Arc::new(SystemRandom))),
+            chat: Arc::new(ChatService::new(catalogue.clone(), upstreams, settings, Arc::new(SystemRandom), unread())),
             identity: Arc::new(Identity::new(Mode::Required, keys, None, unread())),
-            admin: Some(Admin { office: office(), ledger: stores.ledger.clone(), clock: clock.clone() }),
-            accounts: Accounts::new(Books {
-                ledger: Some(mortal.clone()),
-                limits: Arc::new(ProcessLimits::new(Some(stores.ledger.clone()))),
-                policy,
-                catalogue,
+            admin: Some(Admin {
+                office: office(),
+                ledger: stores.ledger.clone(),
+                business: stores.business.clone(),
                 clock: clock.clone(),
-                ids: Arc::new(RandomIds::new(clock.clone())),
-                counts: Arc::new(unread()),
             }),
+            accounts: Accounts::new(
+                Books {
+                    ledger: Some(mortal.clone()),
+                    limits: Arc::new(ProcessLimits::new(Some(stores.ledger.clone()))),
+                    policy,
+                    catalogue,
+                    clock: clock.clone(),
+                    ids: Arc::new(RandomIds::new(clock.clone())),
+                },
+                Arc::new(unread()),
+            ),
+            watch: Watch::of(unread()),
             conversations: Some(Arc::new(conversations)),
             store: Some(stores.health.clone()),
             places: Places::new(100),
@@ -107,7 +116,12 @@ impl Product {
         let acceptance = || {
             let replays = ReplayStore::new(10, 60);
             let gate = EdgeGate { required: false, keys: Vec::new(), skew_seconds: 60, replays, clock: clock.clone() };
-            Arc::new(Acceptance { gate, ids: Arc::new(RandomIds::new(clock.clone())) })
+            Arc::new(Acceptance {
+                gate,
+                ids: Arc::new(RandomIds::new(clock.clone())),
+                metrics: unread(),
+                formats: Formats::default(),
+            })
         };
         Self {
             router: service_router(service.clone(), acceptance()),

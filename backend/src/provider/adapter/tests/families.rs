@@ -23,11 +23,21 @@ async fn only_what_belongs_there_is_sent() {
     assert_eq!(body, r#"{"y":[1e5],"model":"up/1"}"#);
     let mut names: Vec<_> = head.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
-    let expected =
-        ["accept", "authorization", "content-length", "content-type", "host", "traceparent", "user-agent", "x-team"];
+    let expected = [
+        "accept",
+        "authorization",
+        "b3",
+        "content-length",
+        "content-type",
+        "host",
+        "traceparent",
+        "user-agent",
+        "x-team",
+    ];
     assert_eq!(names, expected);
     assert_eq!(head["authorization"], "Bearer sk-test");
     assert_eq!(head["traceparent"], PARENT);
+    assert_eq!(head["b3"], format!("{}-1", &PARENT[3..52]));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn bench(test: &str, ledger: Arc<dyn Ledger>) -> Option<Bench> {
 }
 
 fn instance(url: &str, timeout: Duration, ledger: &Arc<dyn Ledger>) -> Arc<dyn Limits> {
-    Arc::new(RedisLimits::new(url, timeout, ledger.clone()).unwrap())
+    Arc::new(RedisLimits::new(url, timeout, ledger.clone(), None).unwrap())
 }
 
 limits_contract!(bench);
@@ -107,7 +107,7 @@ async fn counters_that_were_lost_begin_anew_with_the_ledger() {
 #[tokio::test]
 async fn its_health_is_that_of_the_server() {
     let Some(redis) = or_skip("its_health_is_that_of_the_server", Redis::start().await) else { return };
-    let limits = RedisLimits::new(&redis.database().unwrap(), SHORT, Arc::new(KnownLedger::default())).unwrap();
+    let limits = RedisLimits::new(&redis.database().unwrap(), SHORT, Arc::new(KnownLedger::default()), None).unwrap();
     limits.check().await.unwrap();
     redis.freeze().await;
     assert!(matches!(limits.check().await, Err(StoreError::Unavailable(_))));

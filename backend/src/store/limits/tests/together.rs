@@ -36,9 +36,9 @@ struct Instance {
 
 impl Instance {
     async fn open(postgres: &str, redis: &str) -> Self {
-        let stores = PostgresStores::open(postgres, 8, PATIENCE, true, Purpose::Serve).await.unwrap();
+        let stores = PostgresStores::open(postgres, 8, PATIENCE, true, Purpose::Serve, None).await.unwrap();
         let ledger: Arc<dyn Ledger> = stores.ledger;
-        Self { limits: RedisLimits::new(redis, TIMEOUT, ledger.clone()).unwrap(), ledger }
+        Self { limits: RedisLimits::new(redis, TIMEOUT, ledger.clone(), None).unwrap(), ledger }
     }
 }
 

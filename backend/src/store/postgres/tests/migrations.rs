@@ -23,24 +23,28 @@ async fn instances_that_begin_at_once_migrate_once() {
     let mut connection = database.unbounded_connection().await.unwrap();
     sqlx::raw_sql("DELETE FROM _sqlx_migrations WHERE version = 2").execute(&mut connection).await.unwrap();
     assert_eq!(schema(&database).await.unwrap(), Schema::Old);
-    let opened = PostgresStores::open(&url, 2, PATIENCE, false, Purpose::Serve).await;
+    let opened = PostgresStores::open(&url, 2, PATIENCE, false, Purpose::Serve, None).await;
     assert!(matches!(opened, Err(PostgresNotOpened::Old)));
-    sqlx::raw_sql("UPDATE _sqlx_migrations SET version = 9999").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     assert_eq!(schema(&database).await.unwrap(), Schema::Newer);
-    let opened = PostgresStores::open(&url, 2, PATIENCE, true, Purpose::Serve).await;
+    let opened = PostgresStores::open(&url, 2, PATIENCE, true, Purpose::Serve, None).await;
     assert!(matches!(opened, Err(PostgresNotOpened::Newer)));
 }
 
 #[tokio::test]
 async fn a_store_is_opened_with_what_it_lacks() {
     let Some(url) = empty("a_store_is_opened_with_what_it_lacks").await else { return };
-    let opened = PostgresStores::open(&url, 2, PATIENCE, false, Purpose::Serve).await;
+    let opened = PostgresStores::open(&url, 2, PATIENCE, false, Purpose::Serve, None).await;
     assert!(matches!(opened, Err(PostgresNotOpened::Old)));
-    let stores = PostgresStores::open(&url, 2, PATIENCE, true, Purpose::Serve).await.unwrap();
+    let stores = PostgresStores::open(&url, 2, PATIENCE, true, Purpose::Serve, None).await.unwrap();
     stores.health.check().await.unwrap();
     stores.ledger.open(entry()).await.unwrap();
     assert_eq!(stores.keys.list(None, 9).await.unwrap(), []);
-    let Err(error) = PostgresStores::open("postgres://u:secret@[", 2, PATIENCE, true, Purpose::Serve).await else {
+    let Err(error) = PostgresStores::open("postgres://u:secret@[", 2, PATIENCE, true, Purpose::Serve, None).await
+    else {
         panic!("opened")
     };
     assert!(matches!(error, PostgresNotOpened::InvalidUrl) && !format!("{error:?} {error}").contains("secret"));
