@@ -283,6 +283,7 @@ fn provider(
         headers: server.headers.clone(),
         connect_timeout: config.timeouts.connect,
         formats: config.telemetry.formats.clone(),
+        is_own: server.is_own,
     };
     let manner = Manner {
         models: models(&config.catalogue, provider),

@@ -98,6 +98,11 @@ impl Config {
         Ok(Self { effective, ..config })
     }
 
+    /// What must not be told, whatever it looks like: keys that go to others, who may quote them.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.providers.iter().flat_map(ProviderConfig::secrets)
+    }
+
     /// Reads everything. `None`: without its catalogue; what is wrong the reader knows.
     fn read(reader: &mut Reader, inputs: &Inputs) -> Option<Self> {
         let service = ServiceConfig::read(reader);

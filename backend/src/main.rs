@@ -157,7 +157,7 @@ fn serve(config: &Config) -> ExitCode {
         // The gRPC exporter's connection lives on this runtime.
         let _on_runtime = runtime.enter();
         let slos = app::slos(&config.slo, clock.clone());
-        match Monitoring::install(&config.log, &config.telemetry, slos, clock.clone()) {
+        match Monitoring::install(config.secrets(), &config.log, &config.telemetry, slos, clock.clone()) {
             Ok(monitoring) => monitoring,
             Err(error) => return refuse(&error),
         }

@@ -49,6 +49,7 @@ use crate::{
 pub(crate) use self::{
     exposition::{CONTENT_TYPE, Exposition},
     log_levels::LogLevels,
+    redaction::redact,
     store_calls::{Statement, StoreWatch},
 };
 
@@ -88,13 +89,15 @@ impl Watch {
 }
 
 impl Monitoring {
-    /// Sets up everything for the whole process. Called once, within the runtime.
-    pub(crate) fn install(
+    /// Sets up everything for the whole process. Called once, within the runtime. `secrets` are in nothing that is told.
+    pub(crate) fn install<'a>(
+        secrets: impl IntoIterator<Item = &'a str>,
         log: &LogConfig,
         telemetry: &TelemetryConfig,
         slos: Slos,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ExporterError> {
+        redaction::know(secrets);
         let drops = Drops::default();
         let resource = exporters::resource(telemetry.service_version.as_deref());
         let spans = spans(telemetry, &resource, &drops)?;
@@ -200,7 +203,7 @@ fn logs(
     exporter.set_resource(&resource);
     let queue = Queue::start(Signal::Logs, config.log_batches, drops.clone(), LogSink(exporter))?;
     let builder = SdkLoggerProvider::builder().with_resource(resource);
-    Ok(Some(builder.with_log_processor(LogQueue(queue)).build()))
+    Ok(Some(builder.with_log_processor(LogQueue::new(queue)).build()))
 }
 
 /// An error with its causes, in one line.

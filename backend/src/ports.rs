@@ -11,7 +11,7 @@ mod slo_counts;
 mod store;
 pub(crate) mod usd;
 
-use std::{borrow::Cow, error::Error, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -151,6 +151,17 @@ pub(crate) struct Call {
     pub(crate) prepared: Prepared,
     /// The span of the call, for the provider to continue.
     pub(crate) traceparent: Option<TraceParent>,
+    /// What the caller hands along with the trace, for providers that are to have it.
+    pub(crate) onward: Option<Arc<Onward>>,
+}
+
+/// What callers hand along with a trace. It may say anything, so that only servers of one's own are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Onward {
+    /// The field `tracestate`; empty where there is none.
+    pub(crate) tracestate: String,
+    /// The field `baggage`; likewise.
+    pub(crate) baggage: String,
 }
 
 /// The provider's wire format has no words for a part of the request, or the translation does not know that part.

@@ -165,7 +165,7 @@ pub fn outgoing_head(
     head.set.push((GOBLIN_EDGE_SIGNATURE, signature));
     head.set.push((TRACEPARENT, traceparent));
     // What was there belonged to no valid trace, or was not valid itself.
-    hand_on(&mut head, facts, TRACESTATE, |_| attempt.context.state.to_string());
+    hand_on(&mut head, facts, TRACESTATE, |_| attempt.context.state.bounded());
     let is_handed_on = config.formats.hand_on_baggage();
     let baggage = |field: &str| if is_handed_on { Baggage::parse([field]).to_string() } else { String::new() };
     hand_on(&mut head, facts, BAGGAGE, baggage);

@@ -15,6 +15,8 @@ pub mod edge_signature;
 pub mod error_body;
 pub mod headers;
 pub mod limits;
+pub mod objectives;
+pub mod privacy;
 pub mod provider_health;
 pub mod rate_limit;
 pub mod request_id;

@@ -229,6 +229,56 @@ pub const USERS_ACTIVE: Metric = Metric {
     labels: &["window"],
 };
 
+/// Users of the day by those of 30 days, both of which end today.
+pub const USERS_STICKINESS: Metric = Metric {
+    name: "goblin.users.stickiness",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Users of the day by those of 30 days",
+    labels: &[],
+};
+
+/// What a request cost in the last 30 days, by who was called last. `statistic` is `mean`, `p50` or `p95`.
+pub const LLM_REQUEST_COST: Metric = Metric {
+    name: "goblin.llm.request.cost",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "USD",
+    description: "Cost of a request in the last 30 days",
+    labels: &["gen_ai.provider.name", "gen_ai.request.model", "statistic"],
+};
+
+/// Which share of the requests of the last 30 days was a model's.
+pub const LLM_REQUEST_SHARE: Metric = Metric {
+    name: "goblin.llm.request.share",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Share of the requests of the last 30 days",
+    labels: &["gen_ai.provider.name", "gen_ai.request.model"],
+};
+
+/// Which share of the conversations that began in the last 30 days was abandoned.
+pub const CONVERSATIONS_ABANDONMENT: Metric = Metric {
+    name: "goblin.conversations.abandonment",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "1",
+    description: "Share of the conversations of the last 30 days that were abandoned",
+    labels: &[],
+};
+
+/// How long a conversation that began in the last 30 days went on, from its first request to its last.
+pub const CONVERSATION_LENGTH: Metric = Metric {
+    name: "goblin.conversation.length",
+    source: Source::Product,
+    kind: MetricKind::Gauge,
+    unit: "s",
+    description: "Mean time from the first request of a conversation of the last 30 days to its last",
+    labels: &[],
+};
+
 /// Conversations that were created.
 pub const CONVERSATIONS_STARTED: Metric = Metric {
     name: "goblin.conversations.started",
@@ -345,7 +395,9 @@ pub const METRICS: &[Metric] = &[
     AUTH_ATTEMPTS,
     CHAT_DURATION,
     CHAT_RESPONSE_DURATION,
+    CONVERSATIONS_ABANDONMENT,
     CONVERSATIONS_STARTED,
+    CONVERSATION_LENGTH,
     CONVERSATION_TURNS,
     EDGE_DECISIONS,
     EDGE_OVERHEAD_DURATION,
@@ -354,6 +406,8 @@ pub const METRICS: &[Metric] = &[
     LLM_COST,
     LLM_COST_UNKNOWN,
     LLM_REQUESTS,
+    LLM_REQUEST_COST,
+    LLM_REQUEST_SHARE,
     RUNTIME_BUSY,
     RUNTIME_QUEUE,
     RUNTIME_TASKS,
@@ -361,6 +415,7 @@ pub const METRICS: &[Metric] = &[
     SLO_ERROR_BUDGET_REMAINING,
     TELEMETRY_DROPPED,
     USERS_ACTIVE,
+    USERS_STICKINESS,
     DATABASE_OPERATION_DURATION,
     GENAI_OPERATION_DURATION,
     GENAI_TIME_TO_FIRST_CHUNK,

@@ -12,6 +12,7 @@ mod portkey;
 mod rates;
 mod sizes;
 mod streams;
+mod telemetry;
 mod token_reader;
 
 use std::time::Duration;
@@ -70,6 +71,13 @@ pub(crate) async fn measure_accounting(origin: &Origin, pace: Pace) -> Result<()
     println!("{}", accounting::measure(origin, &without, pace).await?);
     without.kill().await;
     println!("{}", large_ledger::measure(origin, pace).await?);
+    Ok(())
+}
+
+/// What telemetry costs; likewise.
+pub(crate) async fn measure_telemetry(origin: &Origin, pace: Pace) -> Result<()> {
+    println!("## Telemetry\n\n{} interleaved rounds of {} s each.\n", pace.rounds, pace.round.as_secs());
+    println!("{}", telemetry::measure(origin, pace).await?);
     Ok(())
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Wish {
     /// A stream of a token each [`TOKEN_INTERVAL`], which does not end by itself. Each token is the time at which it was
     /// written, as [`now_micros`] has it.
     Tokens,
+    /// A stream of a hundred tokens, as quickly as they go, with usage and its end.
+    HundredTokens,
 }
 
 /// From one token to the next: 20 a second.
@@ -55,20 +57,23 @@ impl Wish {
         match self {
             Self::LongAnswer => "You answer at great length.",
             Self::Tokens => "You answer word by word.",
+            Self::HundredTokens => "You answer in a hundred words.",
         }
     }
 
     /// Long prompts wish for nothing: looking for it would take as long as all the rest.
     fn of(body: &[u8]) -> Option<Self> {
         let said = |wish: &Self| body.windows(wish.words().len()).any(|words| words == wish.words().as_bytes());
-        (body.len() < 2_000).then(|| [Self::LongAnswer, Self::Tokens].into_iter().find(said)).flatten()
+        (body.len() < 2_000)
+            .then(|| [Self::LongAnswer, Self::Tokens, Self::HundredTokens].into_iter().find(said))
+            .flatten()
     }
 }
 
 /// [`REQUEST`] with a wish.
 pub(crate) fn request_for(wish: Wish) -> String {
     let request = REQUEST.replace(USUAL, wish.words());
-    if wish == Wish::Tokens { request.replacen('{', r#"{"stream":true,"#, 1) } else { request }
+    if wish == Wish::LongAnswer { request } else { request.replacen('{', r#"{"stream":true,"#, 1) }
 }
 
 /// Microseconds since some moment in this process, which is origin and client alike.
@@ -109,6 +114,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, hyper::Err
     } else if wish == Some(Wish::Tokens) {
         let tokens = IntervalStream::new(interval(TOKEN_INTERVAL)).map(|_| Ok(Frame::data(token())));
         ("text/event-stream", StreamBody::new(tokens).boxed_unsync())
+    } else if wish == Some(Wish::HundredTokens) {
+        let chunks = (0..100).map(|_| WORD.clone()).chain([STREAM_END.clone()]).map(|data| Ok(Frame::data(data)));
+        ("text/event-stream", StreamBody::new(tokio_stream::iter(chunks)).boxed_unsync())
     } else if wish == Some(Wish::LongAnswer) {
         ("application/json", Full::new(LONG_ANSWER.clone()).boxed_unsync())
     } else if is_stream {
@@ -127,6 +135,23 @@ static LONG_ANSWER: LazyLock<Bytes> = LazyLock::new(|| {
     let text = "And then the goblin counted one more token. ".repeat(LONG_ANSWER_BYTES / 44 + 1);
     COMPLETION.replace("Hello from a canned answer.", &text[..LONG_ANSWER_BYTES]).into()
 });
+
+static WORD: LazyLock<Bytes> = LazyLock::new(|| event("{\"content\":\"word \"}", "null", "null").into());
+
+static STREAM_END: LazyLock<Bytes> = LazyLock::new(|| {
+    let usage = r#"{"prompt_tokens":9,"completion_tokens":100,"total_tokens":109}"#;
+    let usage = format!(
+        r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o-mini","choices":[],"usage":{usage}}}"#
+    );
+    format!("{}{usage}\n\ndata: [DONE]\n\n", event("{}", "\"stop\"", "null")).into()
+});
+
+fn event(delta: &str, finish_reason: &str, usage: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o-mini\",\
+         \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish_reason}}}],\"usage\":{usage}}}\n\n"
+    )
+}
 
 fn token() -> Bytes {
     let event = format!(

@@ -18,19 +18,23 @@ use goblin_tests::resources;
 /// Both ends of a thousand streams, and some for all else.
 const OPEN_FILES: u64 = 8_192;
 
-/// `goblin-bench [edge | backend | accounting] [--quick]`: all, or one part. Quick rounds of the latter two show whether the
+/// `goblin-bench [edge | backend | accounting | telemetry] [--quick]`: all, or one part. Quick rounds of the latter three show whether the
 /// measurement works; their figures say nothing.
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (mut parts, mut quick) = (vec!["edge", "backend", "accounting"], false);
+    let (mut parts, mut quick) = (vec!["edge", "backend", "accounting", "telemetry"], false);
     for argument in env::args().skip(1) {
         match argument.as_str() {
             "edge" => parts = vec!["edge"],
             "backend" => parts = vec!["backend"],
             "accounting" => parts = vec!["accounting"],
+            "telemetry" => parts = vec!["telemetry"],
             "--quick" => quick = true,
             other => {
-                bail!("`{other}` is no part of the benchmark: say `edge`, `backend`, `accounting`, or nothing for all")
+                bail!(
+                    "`{other}` is no part of the benchmark: say `edge`, `backend`, `accounting`, `telemetry`, or \
+                     nothing for all"
+                )
             }
         }
     }
@@ -44,6 +48,7 @@ async fn main() -> Result<()> {
         match part {
             "edge" => edge::measure(&origin).await?,
             "backend" => backend::measure(&origin, pace).await?,
+            "telemetry" => backend::measure_telemetry(&origin, pace).await?,
             _ => backend::measure_accounting(&origin, pace).await?,
         }
     }

@@ -32,6 +32,8 @@ pub(crate) enum Load {
     Chat,
     /// The same with a prompt of 200 KB.
     LongChat,
+    /// The same, streamed, with an answer of 100 tokens.
+    StreamedChat,
     /// The same with an answer of 1 MB.
     LongAnswer,
     /// `GET /v1/models`
@@ -42,7 +44,7 @@ impl Load {
     /// Method and path.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Chat | Self::LongChat | Self::LongAnswer => "POST /v1/chat/completions",
+            Self::Chat | Self::LongChat | Self::StreamedChat | Self::LongAnswer => "POST /v1/chat/completions",
             Self::Models => "GET /v1/models",
         }
     }
@@ -101,6 +103,7 @@ pub(crate) async fn fire(
     let lua = match load {
         Load::Chat => post(canned::REQUEST),
         Load::LongChat => post(&canned::request_of(200_000)),
+        Load::StreamedChat => post(&canned::request_for(Wish::HundredTokens)),
         Load::LongAnswer => post(&canned::request_for(Wish::LongAnswer)),
         Load::Models => String::new(),
     };

@@ -13,6 +13,17 @@ pub fn resident_bytes(process: u32) -> Option<u64> {
     Some(kilobytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1_024)
 }
 
+/// Seconds that the process has had of all processors together; `None` where `/proc` does not say.
+#[must_use]
+pub fn cpu_seconds(process: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name may hold anything, brackets too. Of what follows, the 12th and 13th are in user and in kernel mode.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().ok());
+    // The kernel tells them in hundredths, whatever its own clock is.
+    Some(ticks.sum::<Option<f64>>()? / 100.0)
+}
+
 /// Sockets that the process has open, listeners included; `None` where `/proc` does not say.
 #[must_use]
 pub fn open_sockets(process: u32) -> Option<usize> {
@@ -44,7 +55,8 @@ mod tests {
         assert!((1..=inode).contains(&sockets), "{sockets} of {inode}");
         drop(listener);
         assert!(resident_bytes(own).unwrap() > 1_000_000);
-        assert_eq!(resident_bytes(u32::MAX), None);
+        assert!(cpu_seconds(own).unwrap() >= 0.0);
+        assert_eq!((resident_bytes(u32::MAX), cpu_seconds(u32::MAX)), (None, None));
         assert_eq!(open_sockets(u32::MAX), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds for release, then lets the harness measure.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -27,6 +27,8 @@ enum Part {
     Backend,
     /// The backend with keys, limits and ledger, against the same without them; and a ledger of ten million rows.
     Accounting,
+    /// The backend with all of its telemetry, against the same without.
+    Telemetry,
 }
 
 /// Prints the figures as Markdown on standard output.
@@ -35,15 +37,15 @@ pub(crate) async fn run(options: BenchOptions) -> Result<ExitCode> {
         build_edge::run().await?;
     }
     build_for_release().await?;
-    let mut bench = workspace::command("cargo");
-    bench.args(["run", "--quiet", "--release", "--package", "goblin-tests", "--bin", "goblin-bench", "--"]);
+    let mut bench = workspace::command(released("goblin-bench")?);
     bench.args(options.part.map(|part| match part {
         Part::Edge => "edge",
         Part::Backend => "backend",
         Part::Accounting => "accounting",
+        Part::Telemetry => "telemetry",
     }));
     bench.args(options.quick.then_some("--quick"));
-    let status = bench.status().await.context("cargo cannot be run")?;
+    let status = bench.status().await.context("goblin-bench cannot be run")?;
     ensure!(status.success(), "the measurement failed");
     Ok(ExitCode::SUCCESS)
 }
@@ -53,4 +55,9 @@ pub(crate) async fn build_for_release() -> Result<()> {
     let mut build = workspace::command("cargo");
     build.args(["build", "--release", "--package", "goblin-backend", "--package", "goblin-tests", "--bins"]);
     progress::run("building for release", "build-release", build).await
+}
+
+/// Where that put a program. `cargo run` of one package would choose other features, and compile most of it again.
+pub(crate) fn released(program: &str) -> Result<PathBuf> {
+    Ok(workspace::artifact_dir()?.with_file_name("release").join(program))
 }

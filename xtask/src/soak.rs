@@ -22,10 +22,9 @@ pub(crate) struct SoakOptions {
 /// Prints what was found; fails when anything was left behind.
 pub(crate) async fn run(options: &SoakOptions) -> Result<ExitCode> {
     bench::build_for_release().await?;
-    let mut soak = workspace::command("cargo");
-    soak.args(["run", "--quiet", "--release", "--package", "goblin-tests", "--bin", "goblin-soak", "--"]);
+    let mut soak = workspace::command(bench::released("goblin-soak")?);
     soak.args([options.time.as_secs().to_string(), options.clients.to_string()]);
-    let status = soak.status().await.context("cargo cannot be run")?;
+    let status = soak.status().await.context("goblin-soak cannot be run")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

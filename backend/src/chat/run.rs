@@ -150,7 +150,8 @@ impl<'a> Run<'a> {
             let provider = entry.upstream.provider.clone();
             let (metrics, api) = (&self.service.metrics, self.request.client.api);
             let span = CallSpan::begin(metrics, api, &entry.target, provider.remote(), self.calls);
-            let call = Call { traceparent: span.traceparent(self.request.random_trace_id), prepared };
+            let traceparent = span.traceparent(self.request.random_trace_id);
+            let call = Call { traceparent, onward: self.request.onward.clone(), prepared };
             let patience = self.patience();
             let (target, tally) = (entry.target.clone(), self.tally.clone());
             return Some(Attempt { target, provider, call, span, watch, place, patience, tally });

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     monitoring::metrics::{BreakerLevel, Metrics},
-    ports::{ClientRequest, Provider, Random},
+    ports::{ClientRequest, Onward, Provider, Random},
 };
 
 /// How providers are treated.
@@ -64,6 +64,8 @@ pub(crate) struct ChatRequest {
     pub(crate) client: ClientRequest,
     /// The trace's id is random; for the provider's `traceparent`.
     pub(crate) random_trace_id: bool,
+    /// What the caller hands along with the trace.
+    pub(crate) onward: Option<Arc<Onward>>,
 }
 
 /// A target that can be called here.

@@ -120,7 +120,7 @@ fn request(stream: bool) -> ChatRequest {
         anthropic_beta: None,
         request_id: RequestId::new(0, &[0; 10]),
     };
-    ChatRequest { client, random_trace_id: true }
+    ChatRequest { client, random_trace_id: true, onward: None }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as scripts take it")]

@@ -8,6 +8,7 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use goblin_shared::catalogue::Catalogue;
+use secrecy::ExposeSecret;
 
 pub(crate) use self::{
     http::{AuthField, HttpConfig},
@@ -21,7 +22,7 @@ use super::{
 use crate::wire::family::Family;
 
 const SECTION: &str = "providers";
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "enabled",
     "family",
     "base_url",
@@ -33,6 +34,7 @@ const FIELDS: [&str; 17] = [
     "auth",
     "query",
     "headers",
+    "propagate",
     "stream_usage",
     "max_tokens_field",
     "reasoning_details",
@@ -74,6 +76,17 @@ pub(crate) enum ProviderKind {
     },
     /// A server.
     Http(Box<HttpConfig>),
+}
+
+impl ProviderConfig {
+    /// Its keys.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let keys = match &self.kind {
+            ProviderKind::Demo { .. } => &[][..],
+            ProviderKind::Http(server) => &server.keys,
+        };
+        keys.iter().map(|key| key.secret.expose_secret())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use goblin_shared::objectives::{CHAT_WITHIN, PERIOD_DAYS, Slo};
+
 use super::{
     fault::ConfigFaults,
     reader::Reader,
@@ -27,7 +29,7 @@ pub(crate) struct SloConfig {
 }
 
 /// Longest period.
-const DAYS: usize = 30;
+const DAYS: usize = PERIOD_DAYS as usize;
 
 impl SloConfig {
     /// Reads this section alone, for a command.
@@ -42,17 +44,17 @@ impl SloConfig {
         if !(1..=DAYS).contains(&days) {
             reader.fault_of(&["slo", "period_days"], "must be 1 to 30");
         }
-        let mut objective = |name: &str, default: f64| {
+        let mut objective = |name: &str, slo: Slo| {
             let path = ["slo", name, "objective"];
-            let Ratio(objective) = reader.or(&path, Ratio(default));
+            let Ratio(objective) = reader.or(&path, Ratio(slo.objective()));
             if objective >= 1.0 {
                 reader.fault_of(&path, "must be less than 1: nothing could go wrong otherwise");
             }
             objective
         };
-        let (chat_latency, auth) = (objective("chat_latency", 0.95), objective("auth", 0.999));
-        let (llm, api) = (objective("llm", 0.995), objective("api", 0.999));
-        let chat_within = reader.nonzero(&["slo", "chat_latency", "threshold"], Duration::from_secs(2));
+        let (chat_latency, auth) = (objective("chat_latency", Slo::ChatLatency), objective("auth", Slo::Auth));
+        let (llm, api) = (objective("llm", Slo::Llm), objective("api", Slo::Api));
+        let chat_within = reader.nonzero(&["slo", "chat_latency", "threshold"], CHAT_WITHIN);
         Self { period_days: u32::try_from(days).unwrap_or(30), chat_latency, chat_within, auth, llm, api }
     }
 }

@@ -97,7 +97,8 @@ struct Signal {
 
 const TRACES: Signal =
     Signal { name: "TRACES", exporter: "OTEL_TRACES_EXPORTER", timeout: Some("OTEL_BSP_EXPORT_TIMEOUT") };
-const METRICS: Signal = Signal { name: "METRICS", exporter: "OTEL_METRICS_EXPORTER", timeout: None };
+const METRICS: Signal =
+    Signal { name: "METRICS", exporter: "OTEL_METRICS_EXPORTER", timeout: Some("OTEL_METRIC_EXPORT_TIMEOUT") };
 const LOGS: Signal = Signal { name: "LOGS", exporter: "OTEL_LOGS_EXPORTER", timeout: Some("OTEL_BLRP_EXPORT_TIMEOUT") };
 
 /// OpenTelemetry's defaults.

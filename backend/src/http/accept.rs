@@ -13,8 +13,10 @@ use axum::{
 };
 use goblin_shared::{
     api::Api,
+    baggage::Baggage,
     headers::{
-        ANTHROPIC_REQUEST_ID, GOBLIN_MODEL, GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT, TRACESTATE,
+        ANTHROPIC_REQUEST_ID, BAGGAGE, GOBLIN_MODEL, GOBLIN_REQUEST_ID, REQUEST_ID, SERVER_TIMING, TRACEPARENT,
+        TRACESTATE,
     },
     request_id::RequestId,
     server_timing::ServerTiming,
@@ -38,7 +40,7 @@ use super::{
 };
 use crate::{
     monitoring::{self, metrics::Metrics},
-    ports::Ids,
+    ports::{Ids, Onward},
 };
 
 /// Most characters of a client's text in spans and logs.
@@ -84,8 +86,9 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
         monitoring::tracing::continue_trace(&span, caller);
     }
     // An id that is made here is random.
-    let random_trace_id = caller.is_none_or(|caller| caller.parent.flags.random);
+    let random_trace_id = caller.as_ref().is_none_or(|caller| caller.parent.flags.random);
     let own = monitoring::tracing::traceparent(&span, random_trace_id);
+    let onward = onward(&head.headers, caller.as_ref(), through_edge || acceptance.formats.hand_on_baggage());
 
     let late_failure = LateFailure::default();
     let progress = ChatProgress::new(received, acceptance.metrics.clone());
@@ -105,7 +108,7 @@ pub(super) async fn accept(State(acceptance): State<Arc<Acceptance>>, request: R
         code: None,
         ended: false,
     };
-    head.extensions.insert(RequestContext { request_id, admission, random_trace_id, late_failure, progress });
+    head.extensions.insert(RequestContext { request_id, admission, random_trace_id, onward, late_failure, progress });
     let is_head = head.method == Method::HEAD;
     // The shape of errors; that of a path which is nobody's is OpenAI's.
     let api = Api::of_path(head.uri.path()).unwrap_or_default();
@@ -158,7 +161,8 @@ fn server_span(head: &Parts, route: Option<&str>, request_id: RequestId) -> Span
         // An unknown path may hold anything, and is left out, as at the edge.
         url.path = route,
         url.scheme = "http",
-        server.address = host.as_ref().map(Authority::host),
+        // A client can write into it what it likes.
+        server.address = host.as_ref().map(|host| monitoring::redact(host.host())).as_deref(),
         server.port = host.as_ref().and_then(Authority::port_u16).map(i64::from),
         user_agent.original = client_text(&head.headers, USER_AGENT.as_str()),
         error.type = Empty,
@@ -180,7 +184,7 @@ const OTHER_METHOD: &str = "_OTHER";
 /// The method, if it is one of HTTP's: any other text could be one, and the set of names must stay small.
 fn known_method(method: &Method) -> &str {
     match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
+        known @ ("CONNECT" | "DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT" | "TRACE") => known,
         _ => OTHER_METHOD,
     }
 }
@@ -203,6 +207,15 @@ fn caller(headers: &HeaderMap, through_edge: bool, formats: &Formats) -> Option<
     };
     context.parent.flags.sampled |= !through_edge;
     Some(context)
+}
+
+/// What the caller hands along with the trace. What the edge lets pass is handed on here too.
+fn onward(headers: &HeaderMap, caller: Option<&TraceContext>, with_baggage: bool) -> Option<Arc<Onward>> {
+    let fields = headers.get_all(BAGGAGE).iter().filter(|_| with_baggage).filter_map(|value| value.to_str().ok());
+    let baggage = Baggage::parse(fields).to_string();
+    let tracestate = caller.map(|caller| caller.state.bounded()).unwrap_or_default();
+    let onward = Onward { tracestate, baggage };
+    (onward != Onward::default()).then(|| Arc::new(onward))
 }
 
 fn client_text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -24,7 +24,8 @@ pub(super) use self::{
 use super::{errors::Failure, layers::Service};
 use crate::{
     identity::{KeyOffice, OfficeError},
-    ports::{Business, Clock, Ledger, StoreError},
+    ports::{Business, Clock, Ledger, StoreError, day},
+    usage::Span,
 };
 
 /// Largest body of a request here, in bytes.
@@ -47,6 +48,32 @@ fn admin(service: &Service) -> Result<&Admin, Failure> {
         let message = "Nothing is kept here, as store.url is `none`: there are no keys and there is no ledger.";
         ClientError::new(ErrorCode::NotFound, message).into()
     })
+}
+
+/// Which days are wished for, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    span: Span,
+    is_csv: bool,
+}
+
+impl Form {
+    /// Reads `from`, `to` and `format`, each as it was given, on a day of which it is asked.
+    fn read(from: Option<&str>, to: Option<&str>, format: Option<&str>, now_ms: u64) -> Result<Self, Failure> {
+        let day =
+            |field: &str, text: Option<&str>| text.map(day::read).transpose().map_err(|reason| invalid(field, &reason));
+        let span = Span::new(day("from", from)?, day("to", to)?, day::of_millis(now_ms));
+        let is_csv = match format {
+            None | Some("json") => false,
+            Some("csv") => true,
+            Some(_) => return Err(invalid("format", "must be json or csv")),
+        };
+        Ok(Self { span: span.map_err(|reason| invalid("from", reason))?, is_csv })
+    }
+}
+
+fn invalid(field: &str, reason: &str) -> Failure {
+    ClientError::new(ErrorCode::InvalidField, format!("`{field}` {reason}.")).with_param(field).into()
 }
 
 /// The body as JSON; an empty one counts as `{}`.

@@ -122,7 +122,8 @@ async fn answer(
         }
     };
     let client = ClientRequest { api, body, stream, include_usage, anthropic_version, anthropic_beta, request_id };
-    let request = ChatRequest { client, random_trace_id: context.random_trace_id };
+    let (random_trace_id, onward) = (context.random_trace_id, context.onward.clone());
+    let request = ChatRequest { client, random_trace_id, onward };
     match carry_out(service, context, entries, request, account).await {
         Ok(mut response) => {
             if let Some(dropped) = dropped {

@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use goblin_shared::{error_body::ErrorCode, request_id::RequestId};
 
+use crate::ports::Onward;
+
 use super::{chat_progress::ChatProgress, edge_gate::Admission};
 
 /// Goes with the request to its handler.
@@ -15,6 +17,8 @@ pub(super) struct RequestContext {
     pub(super) admission: Admission,
     /// Whether the trace's id is random.
     pub(super) random_trace_id: bool,
+    /// What the caller hands along with the trace.
+    pub(super) onward: Option<Arc<Onward>>,
     /// For what fails after the head of the answer is gone.
     pub(super) late_failure: LateFailure,
     /// Is told how far the answer of a chat request has come.

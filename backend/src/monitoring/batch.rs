@@ -173,6 +173,8 @@ impl<T, S: Sink<T>> Worker<T, S> {
 
     /// Waits for a full batch, for the end of the delay, or for somebody who waits. `None`: it is over.
     fn next(&mut self) -> Option<Vec<T>> {
+        // Who adds does not wait for memory, and nothing that waits is moved.
+        let mut next = Vec::with_capacity(self.settings.batch);
         let mut state = self.shared.lock();
         state.is_sending = false;
         let until = Instant::now() + self.settings.delay;
@@ -188,8 +190,11 @@ impl<T, S: Sink<T>> Worker<T, S> {
             let is_due = left.is_zero() || state.flush || state.items.len() >= self.settings.batch;
             if is_due && !state.items.is_empty() {
                 state.is_sending = true;
-                let count = state.items.len().min(self.settings.batch);
-                return Some(state.items.drain(..count).collect());
+                if state.items.len() > self.settings.batch {
+                    next.extend(state.items.drain(..self.settings.batch));
+                    return Some(next);
+                }
+                return Some(std::mem::replace(&mut state.items, next));
             }
             let wait = if left.is_zero() { self.settings.delay } else { left };
             let waited = self.shared.work.wait_timeout(state, wait);

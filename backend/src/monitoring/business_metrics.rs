@@ -8,11 +8,17 @@ use std::{
 
 use serde_json::{Map, Number, Value};
 
-use super::{chain, metrics::Metrics};
-use crate::ports::{ActiveUsers, Business, Clock, Figures, GroupKey, StoreError, day, usd};
+use super::{
+    chain,
+    metrics::{BusinessState, Metrics, ModelState},
+};
+use crate::ports::{ActiveUsers, Business, Clock, ConversationFigures, Figures, GroupKey, StoreError, day, usd};
 
 /// How often the ledger is added up, and users are counted anew.
 const EVERY: Duration = Duration::from_mins(1);
+
+/// Days of which metrics tell, today included.
+const DAYS: u32 = 30;
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,14 +239,12 @@ fn tokens(models: &Models) -> Findings {
     }
 }
 
-fn conversations(figures: &crate::ports::ConversationFigures) -> Findings {
+fn conversations(figures: &ConversationFigures) -> Findings {
     let turns: u64 = figures.turns.iter().map(|(turns, count)| turns * count).sum();
-    #[expect(clippy::cast_precision_loss, reason = "they are fewer than 2^53")]
-    let mean = |sum: u64| if figures.started == 0 { Value::Null } else { number(sum as f64 / figures.started as f64) };
     let summary = [
         ("started", figures.started.into()),
-        ("mean_turns", mean(turns)),
-        ("mean_length_seconds", mean(figures.length_ms / 1_000)),
+        ("mean_turns", share(turns, figures.started)),
+        ("mean_length_seconds", ratio(figures.length_ms, figures.started).map_or(Value::Null, |ms| number(ms / 1e3))),
         ("abandoned", figures.abandoned.into()),
         ("abandonment_rate", share(figures.abandoned, figures.started)),
     ];
@@ -261,9 +265,13 @@ fn millionths(micros: u64) -> f64 {
 }
 
 /// Nothing of nothing is no share.
-#[expect(clippy::cast_precision_loss, reason = "what is counted is fewer than 2^53")]
 fn share(part: u64, whole: u64) -> Value {
-    if whole == 0 { Value::Null } else { number(part as f64 / whole as f64) }
+    ratio(part, whole).map_or(Value::Null, number)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is counted is fewer than 2^53")]
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 fn number(number: f64) -> Value {
@@ -271,20 +279,48 @@ fn number(number: f64) -> Value {
     Number::from_f64((number * 1e6).round() / 1e6).map_or(Value::Null, Value::Number)
 }
 
-/// Adds the ledger up from time to time, and tells how many users are active.
+impl BusinessState {
+    fn of(users: &ActiveUsers, conversations: &ConversationFigures, models: &Models) -> Self {
+        let of_all = models.values().map(|outcomes| all(outcomes).requests).sum();
+        let model = |((provider, model), outcomes): (&(String, String), &BTreeMap<String, Figures>)| {
+            let all = all(outcomes);
+            let usd = |nano: Option<u64>| nano.and_then(|nano| ratio(nano, 1)).map(|nano| nano / 1e9);
+            ModelState {
+                provider: provider.clone(),
+                model: model.clone(),
+                share: ratio(all.requests, of_all).unwrap_or_default(),
+                costs: [
+                    ("mean", ratio(all.cost_nano_usd, all.costs.count()).map(|nano| nano / 1e9)),
+                    ("p50", usd(all.costs.quantile(0.5))),
+                    ("p95", usd(all.costs.quantile(0.95))),
+                ],
+            }
+        };
+        Self {
+            users: [("day", users.day), ("week", users.week), ("month", users.month)]
+                .map(|(window, users)| (window, ratio(users, 1).unwrap_or_default())),
+            stickiness: ratio(users.day, users.month),
+            abandonment: ratio(conversations.abandoned, conversations.started),
+            length_seconds: ratio(conversations.length_ms, conversations.started).map(|millis| millis / 1e3),
+            models: models.iter().map(model).collect(),
+        }
+    }
+}
+
+/// Adds the ledger up from time to time, and tells how the business stands.
 pub(crate) struct BusinessKeeper {
     business: Arc<dyn Business>,
     clock: Arc<dyn Clock>,
-    users: Arc<Mutex<Option<ActiveUsers>>>,
+    state: Arc<Mutex<Option<Arc<BusinessState>>>>,
 }
 
 impl BusinessKeeper {
     /// Tells `metrics` from now on.
     pub(crate) fn new(business: Arc<dyn Business>, clock: Arc<dyn Clock>, metrics: &Metrics) -> Self {
-        let users = Arc::new(Mutex::new(None));
-        let told = users.clone();
-        metrics.observe_users(move || told.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        Self { business, clock, users }
+        let state = Arc::new(Mutex::new(None));
+        let told: Arc<Mutex<Option<Arc<BusinessState>>>> = state.clone();
+        metrics.observe_business(move || told.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        Self { business, clock, state }
     }
 
     /// Keeps on until `ended`.
@@ -306,8 +342,13 @@ impl BusinessKeeper {
     async fn round(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.unix_millis();
         self.business.roll_up(now_ms).await?;
-        let users = self.business.users(day::of_millis(now_ms)).await?;
-        *self.users.lock().unwrap_or_else(PoisonError::into_inner) = Some(users);
+        let today = day::of_millis(now_ms);
+        let from = today.saturating_sub(DAYS - 1);
+        let users = self.business.users(today).await?;
+        let conversations = self.business.conversations(from, today, now_ms).await?;
+        let models = models(self.business.figures(from, today).await?);
+        let state = BusinessState::of(&users, &conversations, &models);
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(state));
         Ok(())
     }
 }
@@ -385,7 +426,7 @@ mod tests {
         assert_eq!(json["data"], json!([{"day": "2024-10-04", "users": 3}]));
         let json = tokens(&models(groups())).json(Analysis::Tokens, (0, 0));
         assert_eq!((&json["prompt_tokens"], &json["data"][1]["completion_tokens"]), (&80.into(), &80.into()));
-        let told = crate::ports::ConversationFigures {
+        let told = ConversationFigures {
             started: 4,
             turns: BTreeMap::from([(1, 2), (3, 2)]),
             length_ms: 40_000,
@@ -396,6 +437,14 @@ mod tests {
             (&json["mean_turns"], &json["mean_length_seconds"], &json["abandonment_rate"]),
             (&2.0.into(), &10.0.into(), &0.25.into())
         );
+        let state = BusinessState::of(&active, &told, &models(groups()));
+        assert_eq!((state.users[1], state.stickiness), (("week", 5.0), Some(0.25)));
+        assert_eq!((state.abandonment, state.length_seconds), (Some(0.25), Some(10.0)));
+        let [a, b] = &state.models[..] else { panic!("{state:?}") };
+        assert_eq!((a.provider.as_str(), a.share, b.share), ("a", 0.5, 0.5));
+        assert_eq!(a.costs, [("mean", Some(6e-9)), ("p50", Some(8e-9)), ("p95", Some(8e-9))]);
+        let nothing = BusinessState::of(&ActiveUsers::default(), &ConversationFigures::default(), &Models::new());
+        assert_eq!((nothing.stickiness, nothing.length_seconds, nothing.models.len()), (None, None, 0));
         assert_eq!(users(&ActiveUsers::default(), &[]).summary["stickiness"], Value::Null);
     }
 }

@@ -53,14 +53,16 @@ pub(crate) fn record_request(
 
 /// Says what is known of the answer.
 pub(crate) fn record_response(span: &Span, facts: &AnswerFacts) {
-    if let Some(id) = &facts.id {
+    // The provider's words: what is none of an id, a name or a reason stays here.
+    if let Some(id) = facts.id.as_ref().filter(|id| is_name(id)) {
         span.set_attribute(GEN_AI_RESPONSE_ID, id.clone());
     }
-    if let Some(model) = &facts.model {
+    if let Some(model) = facts.model.as_ref().filter(|model| is_name(model)) {
         span.set_attribute(GEN_AI_RESPONSE_MODEL, model.clone());
     }
-    if !facts.finish_reasons.is_empty() {
-        let reasons = facts.finish_reasons.iter().cloned().map(StringValue::from).collect();
+    let reasons: Vec<_> = facts.finish_reasons.iter().filter(|reason| is_name(reason)).cloned().collect();
+    if !reasons.is_empty() {
+        let reasons = reasons.into_iter().map(StringValue::from).collect();
         span.set_attribute(GEN_AI_RESPONSE_FINISH_REASONS, Value::Array(Array::String(reasons)));
     }
     if let Some(usage) = &facts.usage {
@@ -103,6 +105,27 @@ pub(crate) fn record_failure(span: &Span, error_type: &str) {
     span.set_status(opentelemetry::trace::Status::error(""));
 }
 
+/// Letters, digits and what stands between them in names, and not many: no text that somebody wrote.
+fn is_name(text: &str) -> bool {
+    const LONGEST: usize = 128;
+    text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte))
+}
+
 fn count(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_no_texts() {
+        for name in ["chatcmpl-9a", "models/gemini-2.5-flash", "anthropic.claude:1@eu", "stop", "tool_calls"] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in ["I am Ann", "a\nb", "ü", &"x".repeat(129)] {
+            assert!(!is_name(text), "{text}");
+        }
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
+use opentelemetry::{
+    InstrumentationScope,
+    logs::{Logger, LoggerProvider},
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
-    logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord},
+    logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord, SdkLoggerProvider},
 };
 
 use super::{
@@ -17,19 +20,30 @@ type Entry = (SdkLogRecord, InstrumentationScope);
 
 /// Takes lines as they are written.
 #[derive(Debug)]
-pub(super) struct LogQueue(pub(super) Queue<Entry>);
+pub(super) struct LogQueue {
+    queue: Queue<Entry>,
+    /// What is left in the place of a line that was taken: no other processor sees it.
+    empty: SdkLogRecord,
+}
+
+impl LogQueue {
+    pub(super) fn new(queue: Queue<Entry>) -> Self {
+        let empty = SdkLoggerProvider::builder().build().logger("").create_log_record();
+        Self { queue, empty }
+    }
+}
 
 impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.0.push((record.clone(), scope.clone()));
+        self.queue.push((std::mem::replace(record, self.empty.clone()), scope.clone()));
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.flush(FLUSH_WITHIN)
+        self.queue.flush(FLUSH_WITHIN)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.close(timeout)
+        self.queue.close(timeout)
     }
 }
 

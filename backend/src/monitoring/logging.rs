@@ -13,7 +13,8 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt},
 };
 use opentelemetry_sdk::logs::SdkLogger;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
 use tracing::{
     Dispatch, Event, Level, Subscriber,
     dispatcher::WeakDispatch,
@@ -47,7 +48,7 @@ where
         Self { format, clock, writer, logger, dispatch: OnceLock::new() }
     }
 
-    fn write(&self, line: &Line) {
+    fn write(&self, line: Line) {
         let mut text = match self.format {
             LogFormat::Json => line.json(),
             LogFormat::Pretty => line.pretty(),
@@ -77,7 +78,7 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        if let Some(Value::String(request_id)) = fields.0.shift_remove(REQUEST_ID_FIELD)
+        if let Some(Value::String(request_id)) = fields.take(REQUEST_ID_FIELD)
             && let Some(span) = context.span(id)
         {
             span.extensions_mut().insert(RequestIdOfSpan(request_id));
@@ -89,14 +90,14 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         fields.redact();
-        let message = match fields.0.shift_remove("message") {
+        let message = match fields.take("message") {
             Some(Value::String(message)) => message,
             _ => String::new(),
         };
         let mut line = Line {
             unix_millis: self.clock.unix_millis(),
             level: *metadata.level(),
-            target: metadata.target().to_owned(),
+            target: metadata.target(),
             message,
             fields: fields.0,
             span: None,
@@ -113,16 +114,16 @@ where
             let context = dispatch.and_then(|dispatch| tracing_opentelemetry::get_otel_context(&span.id(), &dispatch));
             line.span = context.map(|context| context.span().span_context().clone());
         }
-        self.write(&line);
+        self.write(line);
     }
 }
 
 struct Line {
     unix_millis: u64,
     level: Level,
-    target: String,
+    target: &'static str,
     message: String,
-    fields: Map<String, Value>,
+    fields: Vec<(&'static str, Value)>,
     span: Option<SpanContext>,
     request_id: Option<String>,
 }
@@ -139,7 +140,7 @@ impl Line {
     }
 
     /// Hands it on to the collector.
-    fn emit(&self, logger: &SdkLogger) {
+    fn emit(self, logger: &SdkLogger) {
         let mut record = logger.create_log_record();
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(self.unix_millis);
         record.set_timestamp(time);
@@ -153,13 +154,13 @@ impl Line {
         };
         record.set_severity_number(severity);
         record.set_severity_text(self.level.as_str());
-        record.set_target(self.target.clone());
-        record.set_body(self.message.clone().into());
-        for (name, value) in &self.fields {
-            record.add_attribute(name.clone(), any_value(value));
+        record.set_target(self.target);
+        record.set_body(self.message.into());
+        for (name, value) in self.fields {
+            record.add_attribute(name, any_value(value));
         }
-        if let Some(id) = &self.request_id {
-            record.add_attribute(REQUEST_ID_FIELD, id.clone());
+        if let Some(id) = self.request_id {
+            record.add_attribute(REQUEST_ID_FIELD, id);
         }
         if let Some(span) = &self.span {
             record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
@@ -168,15 +169,8 @@ impl Line {
     }
 
     fn json(&self) -> String {
-        let mut object = Map::new();
-        object.insert("timestamp".to_owned(), rfc3339(self.unix_millis).into());
-        object.insert("level".to_owned(), self.level.as_str().into());
-        object.insert("target".to_owned(), self.target.clone().into());
-        object.insert("message".to_owned(), self.message.clone().into());
-        // Before the ids, so that no field can stand in for one.
-        object.extend(self.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
-        object.extend(self.ids().map(|(name, id)| (name.to_owned(), id.into())));
-        Value::Object(object).to_string()
+        // Texts and numbers always become JSON.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     fn pretty(&self) -> String {
@@ -191,15 +185,35 @@ impl Line {
     }
 }
 
-fn any_value(value: &Value) -> AnyValue {
+/// As an object. No field can stand in for what every line has.
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const OF_ALL: [&str; 8] =
+            ["timestamp", "level", "target", "message", "trace_id", "span_id", "trace_flags", "request_id"];
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("timestamp", &rfc3339(self.unix_millis))?;
+        object.serialize_entry("level", self.level.as_str())?;
+        object.serialize_entry("target", self.target)?;
+        object.serialize_entry("message", &self.message)?;
+        for (name, value) in self.fields.iter().filter(|(name, _)| !OF_ALL.contains(name)) {
+            object.serialize_entry(name, value)?;
+        }
+        for (name, id) in self.ids() {
+            object.serialize_entry(name, &id)?;
+        }
+        object.end()
+    }
+}
+
+fn any_value(value: Value) -> AnyValue {
     match value {
-        Value::Bool(value) => (*value).into(),
+        Value::Bool(value) => value.into(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(value), _) => value.into(),
             (None, Some(value)) => value.into(),
             (None, None) => number.to_string().into(),
         },
-        Value::String(text) => text.clone().into(),
+        Value::String(text) => text.into(),
         Value::Null | Value::Array(_) | Value::Object(_) => value.to_string().into(),
     }
 }
@@ -210,11 +224,16 @@ fn one_line(text: &str) -> String {
 
 /// Collects fields with their types.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.0.push((field.name(), value.into()));
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let index = self.0.iter().position(|(other, _)| *other == name)?;
+        Some(self.0.remove(index).1)
     }
 
     fn redact(&mut self) {
@@ -290,6 +309,8 @@ mod tests {
         trace::SdkTracerProvider,
     };
     use tracing_subscriber::layer::SubscriberExt;
+
+    use serde_json::Map;
 
     use super::*;
 

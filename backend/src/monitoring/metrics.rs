@@ -19,6 +19,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter},
 };
 
+pub(super) use self::gauges::{BusinessState, ModelState};
 pub(crate) use self::{
     gauges::BreakerLevel,
     labels::{AuthMethod, AuthOutcome, DropReason, Mode, RequestOutcome, Signal, StoreCall},
@@ -246,8 +247,9 @@ impl Metrics {
 
 fn labels_of(target: &Target) -> [KeyValue; 2] {
     [
-        KeyValue::new(GEN_AI_PROVIDER_NAME, target.provider.clone()),
-        KeyValue::new(GEN_AI_REQUEST_MODEL, target.model.clone()),
+        // Shared by all that is counted of a call.
+        KeyValue::new(GEN_AI_PROVIDER_NAME, Arc::<str>::from(target.provider.as_str())),
+        KeyValue::new(GEN_AI_REQUEST_MODEL, Arc::<str>::from(target.model.as_str())),
     ]
 }
 

@@ -1,13 +1,20 @@
 //! The shared propagator as OpenTelemetry's: for libraries that ask its global one.
 
-use goblin_shared::trace_context::{
-    Formats, SpanId as OwnSpanId, TraceContext, TraceFlags as OwnFlags, TraceId as OwnTraceId, TraceParent,
+use goblin_shared::{
+    baggage::Baggage,
+    headers::{BAGGAGE, TRACESTATE},
+    trace_context::{
+        Formats, SpanId as OwnSpanId, TraceContext, TraceFlags as OwnFlags, TraceId as OwnTraceId, TraceParent,
+        TraceState as OwnState,
+    },
 };
 use opentelemetry::{
     Context,
+    baggage::{BaggageExt, KeyValueMetadata},
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
     trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState},
 };
+use opentelemetry_sdk::propagation::BaggagePropagator;
 
 /// The flag of level 2, which the SDK does not name.
 const RANDOM: u8 = 0b10;
@@ -32,12 +39,32 @@ impl TextMapPropagator for Propagator {
             for (name, value) in self.formats.inject(&parent) {
                 injector.set(name, value);
             }
+            // It belongs to `traceparent`; B3 has nothing like it.
+            let state = OwnState::parse([context.span().span_context().trace_state().header().as_str()]);
+            let state = state.map(|state| state.bounded()).unwrap_or_default();
+            if self.names.iter().any(|name| name == TRACESTATE) && !state.is_empty() {
+                injector.set(TRACESTATE, state);
+            }
+        }
+        if self.formats.hand_on_baggage() {
+            BaggagePropagator::new().inject_context(context, injector);
         }
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        let caller = self.formats.extract(|name| extractor.get_all(name).unwrap_or_default());
-        caller.map_or_else(|| context.clone(), |caller| context.with_remote_span_context(remote(&caller)))
+        let fields = |name: &str| extractor.get_all(name).unwrap_or_default();
+        let caller = self.formats.extract(fields);
+        let context =
+            caller.map_or_else(|| context.clone(), |caller| context.with_remote_span_context(remote(&caller)));
+        let fields = if self.formats.hand_on_baggage() { fields(BAGGAGE) } else { Vec::new() };
+        let baggage = Baggage::parse(fields);
+        if baggage.is_empty() {
+            return context;
+        }
+        context.with_baggage(baggage.members().map(|member| {
+            let properties = member.properties().collect::<Vec<_>>().join(";");
+            KeyValueMetadata::new(member.key.to_owned(), member.value().into_owned(), properties)
+        }))
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -111,6 +138,10 @@ mod tests {
         propagator("tracecontext,b3").inject_context(&context, &mut written);
         assert_eq!(written["traceparent"], PARENT);
         assert_eq!(written["b3"], "12345678901234567890123456789012-1234567890123456-1");
+        assert_eq!(written["tracestate"], "a=1,b=2");
+        let mut written = HashMap::new();
+        propagator("b3").inject_context(&context, &mut written);
+        assert_eq!(written.len(), 1, "{written:?}");
     }
 
     #[test]
@@ -120,6 +151,22 @@ mod tests {
         assert!(!context.span().span_context().is_valid());
         let mut written = HashMap::new();
         propagator("tracecontext,b3multi").inject_context(&context, &mut written);
+        assert!(written.is_empty(), "{written:?}");
+    }
+
+    #[test]
+    fn baggage_goes_in_and_out_again_with_or_without_a_trace() {
+        let head = Head(vec![("baggage", "a=1%2C2;p=q;r,b=2"), ("baggage", "c=3,not a member")]);
+        let context = propagator("baggage").extract(&head);
+        assert_eq!(context.baggage().get("a").map(opentelemetry::StringValue::as_str), Some("1,2"));
+        let mut written = HashMap::new();
+        propagator("tracecontext,baggage").inject_context(&context, &mut written);
+        let mut members: Vec<_> = written["baggage"].split(',').map(str::trim).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["a=1%2C2;p=q;r", "b=2", "c=3"]);
+        assert!(propagator("tracecontext").extract(&head).baggage().is_empty());
+        let mut written = HashMap::new();
+        propagator("tracecontext").inject_context(&context, &mut written);
         assert!(written.is_empty(), "{written:?}");
     }
 

@@ -8,7 +8,12 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use goblin_shared::objectives::{BURN_ALERTS, BurnAlert, WINDOWS};
 
 use self::counts::Minutes;
 use crate::ports::{Clock, Run};
@@ -18,44 +23,7 @@ pub(crate) use self::{
     keeper::SloKeeper,
     report::SloReport,
 };
-
-/// What is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Slo {
-    /// Chat answers come soon.
-    ChatLatency,
-    /// Who asks can be told.
-    Auth,
-    /// Models answer.
-    Llm,
-    /// Requests do not meet a fault of ours.
-    Api,
-}
-
-impl Slo {
-    /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::ChatLatency, Self::Auth, Self::Llm, Self::Api];
-
-    /// Its id, as metrics and rules name it.
-    pub(crate) const fn id(self) -> &'static str {
-        match self {
-            Self::ChatLatency => "chat-latency",
-            Self::Auth => "auth",
-            Self::Llm => "llm",
-            Self::Api => "api",
-        }
-    }
-
-    /// For people.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::ChatLatency => "Chat response time",
-            Self::Auth => "Auth success rate",
-            Self::Llm => "LLM availability",
-            Self::Api => "API availability (as the backend sees it)",
-        }
-    }
-}
+pub(crate) use goblin_shared::objectives::Slo;
 
 /// How good is good enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,51 +43,11 @@ impl Objectives {
     }
 }
 
-/// A time that ends now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    /// As metrics and rules name it.
-    pub(crate) name: &'static str,
-    /// How long it is.
-    pub(crate) minutes: u32,
-}
-
-/// All that are looked at, the shortest first.
-pub(crate) const WINDOWS: [Window; 8] = [
-    Window { name: "5m", minutes: 5 },
-    Window { name: "30m", minutes: 30 },
-    Window { name: "1h", minutes: 60 },
-    Window { name: "2h", minutes: 120 },
-    Window { name: "6h", minutes: 360 },
-    Window { name: "1d", minutes: DAY },
-    Window { name: "3d", minutes: 3 * DAY },
-    Window { name: "30d", minutes: PERIOD },
-];
+/// How old what gauges are told may be.
+const RECENT_MS: u64 = 1_000;
 
 const DAY: u32 = 24 * 60;
 const PERIOD: u32 = 30 * DAY;
-
-/// When the budget burns so fast that somebody must know: over a long and a short window both
-/// (<https://sre.google/workbook/alerting-on-slos/>, the sixth way).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct BurnAlert {
-    /// `page` or `ticket`.
-    pub(crate) severity: &'static str,
-    /// How many times faster than what would use the budget up in the period.
-    pub(crate) factor: f64,
-    /// Index of the long window.
-    long: usize,
-    /// Index of the short one.
-    short: usize,
-}
-
-/// All of them.
-pub(crate) const BURN_ALERTS: [BurnAlert; 4] = [
-    BurnAlert { severity: "page", factor: 14.4, long: 2, short: 0 },
-    BurnAlert { severity: "page", factor: 6.0, long: 4, short: 1 },
-    BurnAlert { severity: "ticket", factor: 3.0, long: 5, short: 3 },
-    BurnAlert { severity: "ticket", factor: 1.0, long: 6, short: 4 },
-];
 
 /// Counts events. Copies count into the same.
 #[derive(Clone)]
@@ -130,6 +58,8 @@ struct Inner {
     objectives: Objectives,
     clock: Arc<dyn Clock>,
     minutes: Minutes,
+    /// What gauges were told last.
+    recent: Mutex<Option<Arc<SloReport>>>,
 }
 
 impl std::fmt::Debug for Slos {
@@ -141,7 +71,7 @@ impl std::fmt::Debug for Slos {
 impl Slos {
     /// Nothing is counted yet. `run` is this run of the program alone.
     pub(crate) fn new(objectives: Objectives, clock: Arc<dyn Clock>, run: Run) -> Self {
-        Self(Arc::new(Inner { run, objectives, clock, minutes: Minutes::default() }))
+        Self(Arc::new(Inner { run, objectives, clock, minutes: Minutes::default(), recent: Mutex::default() }))
     }
 
     /// Something happened that counts: as it should, or not.
@@ -158,6 +88,16 @@ impl Slos {
     pub(crate) fn report(&self) -> SloReport {
         let now_ms = self.0.clock.unix_millis();
         SloReport::new(self.0.objectives, now_ms, &self.0.minutes.all(minute_of(now_ms)))
+    }
+
+    /// The same, up to a second old: for those who look often, as whoever counts waits for them.
+    pub(crate) fn recent_report(&self) -> Arc<SloReport> {
+        let mut recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = self.0.clock.unix_millis();
+        match recent.as_ref().filter(|report| report.is_of(now_ms, RECENT_MS)) {
+            Some(report) => report.clone(),
+            None => recent.insert(Arc::new(self.report())).clone(),
+        }
     }
 
     fn minute(&self) -> u32 {

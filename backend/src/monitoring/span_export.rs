@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value, trace::Status};
+use goblin_shared::privacy::may_identify;
+use opentelemetry::{
+    Array, Context, KeyValue, StringValue, Value,
+    trace::{SpanContext, Status, TraceState},
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{Span, SpanData, SpanExporter, SpanProcessor},
@@ -52,6 +56,7 @@ impl<E: SpanExporter + 'static> Sink<SpanData> for SpanSink<E> {
 }
 
 fn redact_span(span: &mut SpanData) {
+    redact_state(span);
     redact_text(&mut span.name);
     redact_attributes(&mut span.attributes);
     for event in &mut span.events.events {
@@ -60,6 +65,20 @@ fn redact_span(span: &mut SpanData) {
     }
     if let Status::Error { description } = &mut span.status {
         redact_text(description);
+    }
+}
+
+/// What callers say of themselves goes on to whom they call, but not out of here if it says who they are.
+fn redact_state(span: &mut SpanData) {
+    let context = &span.span_context;
+    if may_identify(&context.trace_state().header()) {
+        span.span_context = SpanContext::new(
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags(),
+            context.is_remote(),
+            TraceState::default(),
+        );
     }
 }
 

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use goblin_shared::trace_context::{TraceContext, TraceFlags, TraceParent};
-use opentelemetry::{Context, trace::TraceContextExt};
+use goblin_shared::{
+    request_id::RequestId,
+    trace_context::{TraceContext, TraceFlags, TraceParent},
+};
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt},
+};
 use opentelemetry_sdk::{logs::SdkLogger, trace::SdkTracer};
-use tracing::{Level, Metadata, Span, level_filters::LevelFilter};
+use tracing::{Level, Metadata, Span, info_span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     Layer,
@@ -79,6 +85,35 @@ pub(crate) fn traceparent(span: &Span, random: bool) -> Option<TraceParent> {
     Some(TraceParent { flags: TraceFlags { random, ..parent.flags }, ..parent })
 }
 
+/// The span of a request of which there may be more to say when it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(SpanContext);
+
+impl Origin {
+    /// The current one.
+    pub(crate) fn current() -> Self {
+        Self(Span::current().context().span().span_context().clone())
+    }
+
+    /// Says it in the request's trace, in a span of its own with that `name`.
+    pub(crate) fn tell(&self, name: &'static str, request_id: Option<RequestId>, say: impl FnOnce()) {
+        let request_id = request_id.map(|id| id.to_string());
+        let span = info_span!(
+            parent: None,
+            "late",
+            otel.name = name,
+            otel.kind = "internal",
+            otel.status_code = "ERROR",
+            goblin.request.id = request_id
+        );
+        if self.0.is_valid() {
+            // Refused only when the span is disabled.
+            let _ = span.set_parent(Context::new().with_remote_span_context(self.0.clone()));
+        }
+        span.in_scope(say);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::TracerProvider;
@@ -102,6 +137,28 @@ mod tests {
             let inner = span.in_scope(|| tracing::info_span!("inner"));
             assert_eq!(traceparent(&inner, true).unwrap().trace_id, caller.parent.trace_id);
         });
+    }
+
+    #[test]
+    fn what_is_said_late_is_in_the_trace_of_its_request() {
+        let provider = SdkTracerProvider::builder().build();
+        let subscriber = tracing_subscriber::registry().with(spans(provider.tracer("test")));
+        tracing::subscriber::with_default(subscriber, || {
+            let request = tracing::info_span!("request");
+            let (origin, own) = request.in_scope(|| (Origin::current(), traceparent(&Span::current(), true).unwrap()));
+            drop(request);
+            let late = std::cell::Cell::new(None);
+            origin.tell("settle", None, || late.set(traceparent(&Span::current(), true)));
+            let late = late.take().unwrap();
+            assert_eq!(late.trace_id, own.trace_id);
+            assert_ne!(late.span_id, own.span_id);
+            // Of no request at all it is a trace of its own.
+            Origin::current().tell("settle", None, || late_is_alone(&own));
+        });
+    }
+
+    fn late_is_alone(other: &TraceParent) {
+        assert_ne!(traceparent(&Span::current(), true).unwrap().trace_id, other.trace_id);
     }
 
     #[test]

@@ -243,6 +243,7 @@ mod tests {
                 request_id: RequestId::new(0, &[0; 10]),
             },
             traceparent: None,
+            onward: None,
         }
     }
 

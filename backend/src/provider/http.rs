@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use goblin_shared::{headers::ANTHROPIC_BETA, trace_context::Formats};
+use goblin_shared::{
+    headers::{ANTHROPIC_BETA, BAGGAGE, TRACESTATE},
+    trace_context::Formats,
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
@@ -17,7 +20,7 @@ use super::{
     obstacle, upstream_error,
 };
 use crate::{
-    ports::{Call, Clock, Obstacle, ProviderError, Remote},
+    ports::{Call, Clock, Obstacle, Onward, ProviderError, Remote},
     wire::{family::Family, sse},
 };
 
@@ -53,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// The forms in which it is told of the trace.
     pub(crate) formats: Formats,
+    /// Whether it is told too what callers hand along with the trace.
+    pub(crate) is_own: bool,
 }
 
 /// Where a key stands in a request.
@@ -88,6 +93,7 @@ pub(super) struct Http {
     /// What the head of every call has.
     headers: HeaderMap,
     formats: Formats,
+    is_own: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -124,6 +130,7 @@ impl Http {
             auth: settings.auth,
             headers,
             formats: settings.formats,
+            is_own: settings.is_own,
             clock,
         })
     }
@@ -183,7 +190,11 @@ impl Http {
         if let Some(value) = key.and_then(|key| self.keys.header_value(key, prefix)) {
             headers.insert(name, value);
         }
-        for (name, value) in call.traceparent.map(|parent| self.formats.inject(&parent)).unwrap_or_default() {
+        let trace = call.traceparent.map(|parent| self.formats.inject(&parent)).unwrap_or_default();
+        let onward = call.onward.as_deref().filter(|_| self.is_own);
+        let onward = onward.map(|Onward { tracestate, baggage }| [(TRACESTATE, tracestate), (BAGGAGE, baggage)]);
+        let onward = onward.into_iter().flatten().filter(|(_, value)| !value.is_empty());
+        for (name, value) in trace.into_iter().chain(onward.map(|(name, value)| (name, value.clone()))) {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }

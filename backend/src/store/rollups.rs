@@ -21,8 +21,8 @@ pub(super) const DAY_SLOTS: u32 = 144;
 /// How long after its end a slot is left alone: a request that began in it may not be written down yet.
 const GRACE_MS: u64 = 120_000;
 
-/// Slots that are added up in one go.
-const AT_ONCE: usize = 1_000;
+/// Slots that are added up in one go: those of some years.
+const AT_ONCE: usize = 200_000;
 
 /// For how long nobody goes on with a conversation that is abandoned.
 const ABANDONED_MS: u64 = 86_400_000;

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    monitoring,
+    monitoring::{self, tracing::Origin},
     ports::{
         Amounts, Cause, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, StoreError, TokenCounts, Written,
     },
@@ -183,7 +183,7 @@ impl Writer {
     pub(crate) fn settle(&self, settlement: Settlement) -> Written {
         let (written, told) = oneshot::channel();
         self.settling.add();
-        if self.settlements.send(Kept { settlement, written: Some(written) }).is_err() {
+        if self.settlements.send(Kept { settlement, written: Some(written), origin: Origin::current() }).is_err() {
             self.settling.remove(1);
             tracing::error!("a settlement is lost: the task that writes is gone");
         }
@@ -211,6 +211,8 @@ impl Writer {
 struct Kept {
     settlement: Settlement,
     written: Option<oneshot::Sender<()>>,
+    /// Whose it is.
+    origin: Origin,
 }
 
 struct Task<B> {
@@ -373,12 +375,14 @@ impl<B: Batch> Task<B> {
         let without_turn = turn.is_some().then(|| Settlement { turn: None, ..kept.settlement.clone() });
         let bare = nothing_used(request_id, opening, outcome);
         let bare = Settlement { attempts, tokens, cost_nano_usd, charged, ..bare };
-        let request_id = request_id.to_string();
+        let tell = |message: &'static str, cause: &Cause| {
+            let cause = monitoring::chain(&**cause);
+            kept.origin.tell("settle", Some(request_id), || tracing::error!(cause, "{message}"));
+        };
         for less in without_turn.into_iter().chain([bare]) {
             match self.batch.write(&[], &[less]).await {
                 Ok(_) => {
-                    let cause = monitoring::chain(&*cause);
-                    tracing::error!(request_id, cause, "a settlement is refused, and written in part");
+                    tell("a settlement is refused, and written in part", &cause);
                     self.settling.remove(usize::from(kept.written.is_some()));
                     return;
                 }
@@ -391,7 +395,7 @@ impl<B: Batch> Task<B> {
                 }
             }
         }
-        tracing::error!(request_id, cause = monitoring::chain(&*cause), "a settlement is refused, and lost");
+        tell("a settlement is refused, and lost", &cause);
         self.settling.remove(usize::from(kept.written.is_some()));
     }
 
@@ -431,7 +435,8 @@ impl<B: Batch> Task<B> {
     }
 
     fn keep_abandoned(&mut self, (request_id, opening): Row, outcome: LedgerOutcome) {
-        self.kept.push(Kept { settlement: nothing_used(request_id, opening, outcome), written: None });
+        let settlement = nothing_used(request_id, opening, outcome);
+        self.kept.push(Kept { settlement, written: None, origin: Origin::current() });
     }
 
     /// After a failure: new openings end the pause, as their callers do not wait for long.

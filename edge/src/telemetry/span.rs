@@ -1,7 +1,7 @@
 //! Spans: one of kind SERVER for the request, one of kind CLIENT for each attempt at the backend. Named and attributed by
 //! the semantic conventions of HTTP.
 
-use goblin_shared::trace_context::SpanId;
+use goblin_shared::{privacy::may_identify, trace_context::SpanId};
 
 use super::{
     otlp::{Envelope, List, Writer, nanos},
@@ -124,8 +124,10 @@ fn write(
     let span = writer.begin_item(Envelope::items_field(Signal::Traces));
     writer.id((1, "traceId"), &context.parent.trace_id.to_bytes());
     writer.id((2, "spanId"), &head.id.to_bytes());
-    if !context.state.is_empty() {
-        writer.string((3, "traceState"), &context.state.to_string());
+    // What callers say of themselves goes on to the backend, but not out of here if it may say who they are.
+    let state = context.state.to_string();
+    if !state.is_empty() && !may_identify(&state) {
+        writer.string((3, "traceState"), &state);
     }
     if let Some(parent) = head.parent {
         writer.id((4, "parentSpanId"), &parent.to_bytes());

@@ -1,7 +1,8 @@
 //! B3, Zipkin's propagation, in one field or in several (<https://github.com/openzipkin/b3-propagation>).
 //!
 //! Ids of traces have 64 or 128 bits; those of 64 are widened with zeros, as the specification advises. A decision alone
-//! (`b3: 0`) names no trace, so that there is none to continue.
+//! (`b3: 0`) names no trace, so that there is none to continue. The debug flag is taken as `1`, which is all that W3C's flags
+//! can say, and goes on as that.
 
 use super::{SpanId, TraceContext, TraceFlags, TraceId, TraceParent, TraceState};
 

@@ -75,8 +75,11 @@ impl Formats {
         let read = |format: &Format| match format {
             Format::TraceContext => TraceContext::extract(fields(TRACEPARENT), fields(TRACESTATE)),
             Format::Baggage => None,
-            Format::B3 => b3::read_single(one(b3::B3)?),
-            Format::B3Multi => b3::read_multi(one(b3::TRACE_ID), one(b3::SPAN_ID), one(b3::SAMPLED), one(b3::FLAGS)),
+            // Both forms are read, whichever is written, the single one first:
+            // <https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-extract>.
+            Format::B3 | Format::B3Multi => one(b3::B3)
+                .and_then(b3::read_single)
+                .or_else(|| b3::read_multi(one(b3::TRACE_ID), one(b3::SPAN_ID), one(b3::SAMPLED), one(b3::FLAGS))),
         };
         self.0.iter().rev().find_map(read)
     }
@@ -103,8 +106,7 @@ impl Formats {
             match format {
                 Format::TraceContext => &[TRACEPARENT, TRACESTATE],
                 Format::Baggage => &[BAGGAGE],
-                Format::B3 => &[b3::B3],
-                Format::B3Multi => &[b3::TRACE_ID, b3::SPAN_ID, b3::SAMPLED, b3::FLAGS],
+                Format::B3 | Format::B3Multi => &[b3::B3, b3::TRACE_ID, b3::SPAN_ID, b3::SAMPLED, b3::FLAGS],
             }
         };
         self.0.iter().flat_map(move |format| of(format).iter().copied())
@@ -142,13 +144,16 @@ mod tests {
         let both = [("traceparent", parent.as_str()), ("b3", single.as_str())];
         assert_eq!(extract("tracecontext,baggage", &both), Some(parent.clone()));
         assert_eq!(extract("none", &both), None);
-        assert_eq!(extract("b3multi", &both), None);
         let b3 = Some(format!("00-{TRACE}-1111111111111111-00"));
         assert_eq!(extract("tracecontext,b3", &both), b3);
+        assert_eq!(extract("b3multi", &both), b3);
         assert_eq!(extract("b3,tracecontext", &both), Some(parent.clone()));
         assert_eq!(extract("tracecontext,b3", &both[..1]), Some(parent.clone()));
         let several = [("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN), ("x-b3-flags", "1")];
         assert_eq!(extract("b3multi", &several), Some(format!("00-{TRACE}-{SPAN}-01")));
+        assert_eq!(extract("b3", &several), Some(format!("00-{TRACE}-{SPAN}-01")));
+        let all = [several[0], several[1], both[1]];
+        assert_eq!(extract("b3multi", &all), b3);
         assert_eq!(extract("b3", &[both[1], both[1]]), None);
     }
 

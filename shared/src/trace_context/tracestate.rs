@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// From how many characters on a member goes before all others.
+const LONG: usize = 128;
+
 /// Members of a valid `tracestate`, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceState(Vec<(String, String)>);
@@ -24,6 +27,9 @@ impl TraceState {
     /// Most members that a state may have.
     pub const MEMBERS: usize = 32;
 
+    /// Longest text that is handed on, in bytes. The specification asks for 512 at least.
+    pub const BYTES: usize = 4_096;
+
     /// Reads the fields of one request, in order; several count as one. Empty members are skipped.
     pub fn parse<'a>(fields: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidTraceState> {
         let mut members: Vec<(String, String)> = Vec::new();
@@ -45,6 +51,28 @@ impl TraceState {
             members.push((key.to_owned(), value.to_owned()));
         }
         Ok(Self(members))
+    }
+
+    /// The field's value, of at most [`Self::BYTES`]. What is too long gets shorter as the specification has it
+    /// (<https://www.w3.org/TR/trace-context-2/#tracestate-limits>): members of more than 128 characters go first, then the
+    /// last ones, always as a whole.
+    #[must_use]
+    pub fn bounded(&self) -> String {
+        self.within(Self::BYTES)
+    }
+
+    fn within(&self, limit: usize) -> String {
+        let length = |(key, value): &(String, String)| key.len() + 1 + value.len();
+        let mut members: Vec<&(String, String)> = self.0.iter().collect();
+        let total = |members: &[&(String, String)]| {
+            members.iter().map(|member| length(member)).sum::<usize>() + members.len().saturating_sub(1)
+        };
+        // Of the long ones too the last goes first.
+        while total(&members) > limit {
+            let long = members.iter().rposition(|member| length(member) > LONG);
+            members.remove(long.unwrap_or(members.len() - 1));
+        }
+        members.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
     }
 
     /// No member: the header is left out.
@@ -169,6 +197,26 @@ mod tests {
         let (first, second) = (field(0..20), field(20..32));
         assert_eq!(TraceState::parse([first.as_str(), &second]).unwrap().members().count(), 32);
         assert_eq!(TraceState::parse([first.as_str(), &second, "more=1"]), Err(InvalidTraceState::TooMany));
+    }
+
+    #[test]
+    fn what_is_too_long_loses_long_members_first_and_then_the_last() {
+        let (long, longer) = (format!("long={}", "v".repeat(124)), format!("longer={}", "v".repeat(200)));
+        let just_not = format!("short={}", "v".repeat(122));
+        let state = TraceState::parse([format!("a=1,{long},b=2,{longer},{just_not},c=3").as_str()]).unwrap();
+        let within = |limit| state.within(limit);
+        let all = state.to_string();
+        assert_eq!((within(all.len()), state.bounded()), (all.clone(), all.clone()));
+        assert_eq!(within(all.len() - 1), format!("a=1,{long},b=2,{just_not},c=3"));
+        assert_eq!(within(200), format!("a=1,b=2,{just_not},c=3"));
+        assert_eq!(within(138), format!("a=1,b=2,{just_not}"));
+        assert_eq!(
+            (within(100), within(7), within(6), within(0)),
+            ("a=1,b=2".into(), "a=1,b=2".into(), "a=1".into(), String::new())
+        );
+        let full: Vec<_> = (0..32).map(|n| format!("k{n}={}", "v".repeat(256))).collect();
+        let full = TraceState::parse(full.iter().map(String::as_str)).unwrap();
+        assert_eq!(full.bounded().split(',').count(), 15);
     }
 
     prop_compose! {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{
     bench::Bench,
     outages::needed,
-    provider::{FAIL, Provider},
+    provider::{FAIL, Provider, QUOTE},
 };
 use crate::{
     answered::{Answered, send},
@@ -49,6 +49,9 @@ const ADDRESSES: [&str; 3] = ["198.51.100.177", "203.0.113.233", "2001:db8:cafe:
 const USER_FIELD: &str = "canary-of-the-field-user";
 /// In form a token, whoever may have signed it.
 const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnktb2YtYS10b2tlbiJ9.Y2FuYXJ5LW9mLWEtc2lnbmF0dXJl";
+
+/// In form a key of OpenAI.
+const OPENAI_KEY_ALIKE: &str = "sk-proj-canaryCanary0123456789";
 
 /// The edge tells at once what it has to tell.
 const QUICK: [(&str, &str); 2] = [("OTEL_BSP_SCHEDULE_DELAY", "100"), ("OTEL_BLRP_SCHEDULE_DELAY", "100")];
@@ -97,7 +100,10 @@ async fn sqlite_holds_nothing_that_nobody_wanted_kept() {
     assert_clean("the files of the database", &bytes_below(folder), &secrets, Some(&stack.api_key));
     assert_telemetry_clean(&sink, &with_kept(secrets.clone()));
     assert_log_clean(&stack.backend, secrets.clone());
-    let edge = stack.edge.process().log().lines().join("\n");
+    // wrangler shows whoever develops what was asked for; that is no line of the edge's.
+    let lines = stack.edge.process().log().lines();
+    let edge: Vec<_> = lines.into_iter().filter(|line| !line.contains("[wrangler:")).collect();
+    let edge = edge.join("\n");
     assert_clean("the edge's log", &edge, &with_kept(secrets), None);
 }
 
@@ -206,6 +212,12 @@ fn sent_from_elsewhere(request: RequestBuilder) -> RequestBuilder {
         .header("cf-connecting-ip", ADDRESSES[0])
         .header("x-goblin-client", format!("address=\"{}\"", ADDRESSES[0]))
         .header(ADDRESS_HEADER, ADDRESSES[0])
+        .header("traceparent", "00-ca9a7ca9a7ca9a7ca9a7ca9a7ca9a7ca-ca9a7ca9a7ca9a7c-03")
+        .header("tracestate", format!("person={EMAIL},from={},card={CARD_NUMBER}", ADDRESSES[0]))
+        .header("tracestate", format!("keys={OPENAI_KEY_ALIKE}"))
+        .header("baggage", format!("person={EMAIL},said={PROMPT}"))
+        .header("x-request-id", format!("{EMAIL} {} {CARD} {OPENAI_KEY_ALIKE}", ADDRESSES[1]))
+        .header("x-canary", format!("{PROMPT} {EMAIL}"))
 }
 
 /// Who sends them.
@@ -224,9 +236,11 @@ impl Canaries<'_> {
         self.chat(&everything).await;
         self.fail(&everything).await;
         self.leave(&everything).await;
+        self.quote(&everything).await;
+        self.astray().await;
         self.converse().await;
         let mut secrets = self.refusals(&everything).await;
-        secrets.extend([self.key, OPENAI_KEY, self.issuer_secret, JWT].map(str::to_owned));
+        secrets.extend([self.key, OPENAI_KEY, OPENAI_KEY_ALIKE, self.issuer_secret, JWT].map(str::to_owned));
         // The part of a key that is secret alone: 32 characters, then the tag.
         for key in secrets.clone().iter().filter(|secret| secret.starts_with("gob_")) {
             secrets.push(key.rsplit('_').next().unwrap()[..32].to_owned());
@@ -262,6 +276,29 @@ impl Canaries<'_> {
             let body = self.provider.ask(&format!("{FAIL}: {text}"), json!({"stream": stream}));
             assert_eq!(self.post("/v1/chat/completions", &body).await.status, 502);
         }
+    }
+
+    /// Its provider answers with the prompt as its id, its model and its reason.
+    async fn quote(&self, text: &str) {
+        for stream in [false, true] {
+            let body = self.provider.ask(&format!("{QUOTE}: {text}"), json!({"stream": stream}));
+            let answered = self.post("/v1/chat/completions", &body).await;
+            assert!(answered.body.contains(PROMPT), "{answered:?}");
+        }
+    }
+
+    /// Paths, queries and programs that say more than they should.
+    async fn astray(&self) {
+        for path in [
+            format!("/{PROMPT}/{EMAIL}/{}/{OPENAI_KEY_ALIKE}", ADDRESSES[0]),
+            format!("/v1/conversations/{EMAIL}?key={PROMPT}&card={CARD_NUMBER}"),
+            format!("/v1/models?key={OPENAI_KEY_ALIKE}&from={}", ADDRESSES[1]),
+        ] {
+            send(self.request(Method::GET, &path)).await;
+        }
+        let program = format!("canary/1.0 ({EMAIL}; {}; {OPENAI_KEY_ALIKE})", ADDRESSES[1]);
+        let request = Client::new().get(self.door.url("/v1/models")).bearer_auth(self.key);
+        send(sent_from_elsewhere(request.header("user-agent", program))).await;
     }
 
     /// The client leaves in mid-stream.

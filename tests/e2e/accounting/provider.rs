@@ -16,6 +16,9 @@ pub(crate) const HOLD: &str = "hold this";
 /// In a prompt: the call fails.
 pub(crate) const FAIL: &str = "fail this";
 
+/// In a prompt: the answer repeats the prompt wherever a provider has a word of its own.
+pub(crate) const QUOTE: &str = "quote this";
+
 /// Tokens that every answer reports, prompt and completion: in one piece as the upstream of the tests counts, and in a
 /// stream alike.
 pub(crate) const PROMPT_TOKENS: u64 = 3;
@@ -54,6 +57,9 @@ impl Provider {
             if last.contains(FAIL) {
                 // Real ones quote, too.
                 return Script::error(500, &format!("failed as it was told to by {last}"), &[]);
+            }
+            if last.contains(QUOTE) {
+                return quoting(&last, body.contains(r#""stream":true"#));
             }
             let answer = if body.contains(r#""stream":true"#) { words() } else { Script::Friendly };
             if last.contains(HOLD) { answering.hold(answer) } else { answer }
@@ -112,6 +118,18 @@ impl Calls {
 
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An answer that says nothing but what it was told.
+fn quoting(said: &str, is_stream: bool) -> Script {
+    let usage = json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS, "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS});
+    let object = if is_stream { "chat.completion.chunk" } else { "chat.completion" };
+    let message = if is_stream { "delta" } else { "message" };
+    let answer = json!({
+        "id": said, "object": object, "created": 1, "model": said, "system_fingerprint": said, "usage": usage,
+        "choices": [{"index": 0, message: {"role": "assistant", "content": said}, "finish_reason": said}],
+    });
+    if is_stream { Script::Stream(vec![answer]) } else { Script::Json(answer) }
 }
 
 /// A stream that takes its time, with usage at its end.

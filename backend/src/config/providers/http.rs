@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// Fields that are made for each call, so that they cannot be given.
-const OWN_FIELDS: [&str; 19] = [
+const OWN_FIELDS: [&str; 21] = [
     "accept",
     "accept-encoding",
     "authorization",
     "b3",
+    "baggage",
     "connection",
     "content-encoding",
     "content-length",
@@ -26,6 +27,7 @@ const OWN_FIELDS: [&str; 19] = [
     "host",
     "te",
     "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",
@@ -53,6 +55,9 @@ pub(crate) struct HttpConfig {
     /// `headers`, `GOBLIN_PROVIDERS__<NAME>__HEADERS`: fields of every call, a table or text `name=value` with commas
     /// between.
     pub(crate) headers: HeaderMap,
+    /// `propagate`, `GOBLIN_PROVIDERS__<NAME>__PROPAGATE`: what of a trace it is told: `trace` (default), which is the id of
+    /// the call alone; `full`, for an instrumented server of one's own, with `tracestate` and `baggage` of the caller.
+    pub(crate) is_own: bool,
     /// `stream_usage`, `GOBLIN_PROVIDERS__<NAME>__STREAM_USAGE`: ask for the usage of a stream by `stream_options`. Default
     /// true; false for servers that refuse it.
     pub(crate) stream_usage: bool,
@@ -116,6 +121,7 @@ impl HttpConfig {
         {
             reader.fault_of(&path("headers"), format!("{name} is where the key stands: give it as api_key"));
         }
+        let Propagate(is_own) = reader.or(&path("propagate"), Propagate(false));
         let (mut stream_usage, mut max_tokens_field, mut reasoning_details) = (true, "max_completion_tokens", false);
         // The other families have one way each.
         if family == Family::OpenAi {
@@ -130,6 +136,7 @@ impl HttpConfig {
             auth,
             query,
             headers,
+            is_own,
             stream_usage,
             max_tokens_field,
             reasoning_details,
@@ -153,6 +160,23 @@ impl Value for AuthField {
             Self::Bearer => "bearer".to_owned(),
             Self::Field(name) => format!("header:{name}"),
         }
+    }
+}
+
+/// Whether all of it is handed on.
+struct Propagate(bool);
+
+impl Value for Propagate {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "trace" => Ok(Self(false)),
+            "full" => Ok(Self(true)),
+            _ => Err("must be `trace` or `full`".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        if self.0 { "full" } else { "trace" }.to_owned()
     }
 }
 

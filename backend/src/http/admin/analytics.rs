@@ -14,12 +14,11 @@ use serde_json::Value;
 
 use super::{
     super::{errors::Failure, layers::Service},
-    admin, unavailable,
+    Form, admin, unavailable,
 };
 use crate::{
     monitoring::business_metrics::{Analysis, Findings},
-    ports::day,
-    usage::{Span, cell},
+    usage::cell,
 };
 
 #[derive(Deserialize)]
@@ -28,10 +27,11 @@ pub(in super::super) struct Wish {
     from: Option<String>,
     to: Option<String>,
     format: Option<String>,
+    table: Option<String>,
 }
 
 /// `GET /admin/analytics/{users,cost,providers,conversations,tokens}?from=YYYY-MM-DD&to=…&format=json|csv`. Without days the
-/// last 30.
+/// last 30. CSV is of the rows, or with `table=summary` of what holds of the whole.
 pub(in super::super) async fn analytics(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -42,36 +42,37 @@ pub(in super::super) async fn analytics(
         return Err(ClientError::new(ErrorCode::NotFound, message).into());
     };
     let Query(wish) = wish.map_err(|_| {
-        let message = "Only `from`, `to` and `format` can be asked for, each once.";
+        let message = "Only `from`, `to`, `format` and `table` can be asked for, each once.";
         ClientError::new(ErrorCode::InvalidField, message)
     })?;
-    let invalid = |field: &str, reason: &str| {
-        Failure::from(ClientError::new(ErrorCode::InvalidField, format!("`{field}` {reason}.")).with_param(field))
-    };
-    let read_day = |field: &str, text: &Option<String>| {
-        text.as_deref().map(day::read).transpose().map_err(|reason| invalid(field, &reason))
-    };
-    let is_csv = match wish.format.as_deref() {
-        None | Some("json") => false,
-        Some("csv") => true,
-        Some(_) => return Err(invalid("format", "must be json or csv")),
+    let is_summary = match wish.table.as_deref() {
+        None | Some("rows") => false,
+        Some("summary") => true,
+        Some(_) => {
+            let message = "`table` must be `rows` or `summary`.";
+            return Err(ClientError::new(ErrorCode::InvalidField, message).with_param("table").into());
+        }
     };
     let admin = admin(&service)?;
     let now_ms = admin.clock.unix_millis();
-    let span = Span::new(read_day("from", &wish.from)?, read_day("to", &wish.to)?, day::of_millis(now_ms));
-    let days = span.map_err(|reason| invalid("from", reason))?.days();
+    let form = Form::read(wish.from.as_deref(), wish.to.as_deref(), wish.format.as_deref(), now_ms)?;
+    let days = form.span.days();
     let findings = analysis.ask(&*admin.business, days, now_ms).await.map_err(unavailable)?;
-    Ok(if is_csv {
-        ([(CONTENT_TYPE, "text/csv; charset=utf-8")], csv(&findings)).into_response()
+    Ok(if form.is_csv {
+        ([(CONTENT_TYPE, "text/csv; charset=utf-8")], csv(&findings, is_summary)).into_response()
     } else {
         Json(findings.json(analysis, days)).into_response()
     })
 }
 
-/// The table alone (RFC 4180).
-fn csv(findings: &Findings) -> String {
-    let mut csv = format!("{}\r\n", findings.columns.join(","));
-    for row in &findings.rows {
+/// One table (RFC 4180): the rows, or what holds of the whole as one row.
+fn csv(findings: &Findings, is_summary: bool) -> String {
+    let (names, values): (Vec<&str>, Vec<Value>) =
+        findings.summary.iter().map(|(name, value)| (name.as_str(), value.clone())).unzip();
+    let (columns, rows) =
+        if is_summary { (names.join(","), &vec![values]) } else { (findings.columns.join(","), &findings.rows) };
+    let mut csv = format!("{columns}\r\n");
+    for row in rows {
         let cells = row.iter().map(|value| match value {
             Value::Null => String::new(),
             Value::String(text) => cell(text),
@@ -92,7 +93,9 @@ mod tests {
     #[test]
     fn a_table_has_a_line_for_each_row_and_no_formulas() {
         let rows = vec![vec!["=a,b".into(), 1.into()], vec!["c".into(), Value::Null]];
-        let findings = Findings { summary: Map::new(), columns: &["one", "two"], rows };
-        assert_eq!(csv(&findings), "one,two\r\n\"'=a,b\",1\r\nc,\r\n");
+        let summary = Map::from_iter([("whole".to_owned(), 3.into()), ("rate".to_owned(), Value::Null)]);
+        let findings = Findings { summary, columns: &["one", "two"], rows };
+        assert_eq!(csv(&findings, false), "one,two\r\n\"'=a,b\",1\r\nc,\r\n");
+        assert_eq!(csv(&findings, true), "whole,rate\r\n3,\r\n");
     }
 }

@@ -42,7 +42,7 @@ pub(in super::super) async fn set_log_level(
         ClientError::new(ErrorCode::InvalidField, message).with_param("level")
     })?;
     // Told at a level that most show, as it says why there is more or less from now on.
-    tracing::warn!(level, "the level of the log is changed");
+    tracing::warn!(directives = level, "the level of the log is changed");
     Ok(shown(levels))
 }
 

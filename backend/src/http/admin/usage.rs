@@ -14,12 +14,9 @@ use serde::Deserialize;
 
 use super::{
     super::{errors::Failure, layers::Service},
-    admin, unavailable,
+    Form, admin, invalid, unavailable,
 };
-use crate::{
-    ports::{UsageBy, day},
-    usage::{Span, UsageReport},
-};
+use crate::{ports::UsageBy, usage::UsageReport};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,27 +40,15 @@ pub(in super::super) async fn usage(
         let message = "Only `from`, `to`, `by`, `format`, `key`, `user` and `tenant` can be asked for, each once.";
         ClientError::new(ErrorCode::InvalidField, message)
     })?;
-    let invalid = |field: &str, reason: &str| {
-        Failure::from(ClientError::new(ErrorCode::InvalidField, format!("`{field}` {reason}.")).with_param(field))
-    };
-    let read_day = |field: &str, text: &Option<String>| {
-        text.as_deref().map(day::read).transpose().map_err(|reason| invalid(field, &reason))
-    };
     let admin = admin(&service)?;
-    let today = day::of_millis(admin.clock.unix_millis());
-    let span = Span::new(read_day("from", &wish.from)?, read_day("to", &wish.to)?, today);
-    let span = span.map_err(|reason| invalid("from", reason))?;
+    let now_ms = admin.clock.unix_millis();
+    let form = Form::read(wish.from.as_deref(), wish.to.as_deref(), wish.format.as_deref(), now_ms)?;
     let by = wish.by.as_deref().map(|by| UsageBy::from_str(by, false)).transpose();
     let by = by.map_err(|_| invalid("by", "must be key, user, tenant, model or day"))?.unwrap_or(UsageBy::Day);
-    let is_csv = match wish.format.as_deref() {
-        None | Some("json") => false,
-        Some("csv") => true,
-        Some(_) => return Err(invalid("format", "must be json or csv")),
-    };
-    let query = span.query(by, wish.key, wish.user, wish.tenant);
+    let query = form.span.query(by, wish.key, wish.user, wish.tenant);
     let rows = admin.ledger.usage(&query).await.map_err(unavailable)?;
     let report = UsageReport::new(&query, &rows);
-    Ok(if is_csv {
+    Ok(if form.is_csv {
         ([(CONTENT_TYPE, "text/csv; charset=utf-8")], report.csv()).into_response()
     } else {
         Json(report.json()).into_response()

@@ -1,5 +1,7 @@
 //! What is the case at a moment: asked for whenever metrics are read.
 
+use std::sync::Arc;
+
 use goblin_shared::vocabulary::{self, Metric};
 use opentelemetry::{
     KeyValue,
@@ -7,9 +9,10 @@ use opentelemetry::{
 };
 
 use super::Metrics;
-use crate::{
-    monitoring::{drops::Drops, genai::GEN_AI_PROVIDER_NAME, slos::Slo},
-    ports::ActiveUsers,
+use crate::monitoring::{
+    drops::Drops,
+    genai::{GEN_AI_PROVIDER_NAME, GEN_AI_REQUEST_MODEL},
+    slos::Slo,
 };
 
 /// How far a provider is called.
@@ -33,6 +36,49 @@ impl BreakerLevel {
     }
 }
 
+/// How the business stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::monitoring) struct BusinessState {
+    /// Users by window.
+    pub(in crate::monitoring) users: [(&'static str, f64); 3],
+    /// [`vocabulary::USERS_STICKINESS`]
+    pub(in crate::monitoring) stickiness: Option<f64>,
+    /// [`vocabulary::CONVERSATIONS_ABANDONMENT`]
+    pub(in crate::monitoring) abandonment: Option<f64>,
+    /// [`vocabulary::CONVERSATION_LENGTH`]
+    pub(in crate::monitoring) length_seconds: Option<f64>,
+    /// Of each model.
+    pub(in crate::monitoring) models: Vec<ModelState>,
+}
+
+/// How a model stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::monitoring) struct ModelState {
+    /// Whose it is.
+    pub(in crate::monitoring) provider: String,
+    /// Its name.
+    pub(in crate::monitoring) model: String,
+    /// [`vocabulary::LLM_REQUEST_SHARE`]
+    pub(in crate::monitoring) share: f64,
+    /// [`vocabulary::LLM_REQUEST_COST`] by statistic.
+    pub(in crate::monitoring) costs: [(&'static str, Option<f64>); 3],
+}
+
+impl ModelState {
+    fn labels(&self) -> [KeyValue; 2] {
+        [
+            KeyValue::new(GEN_AI_PROVIDER_NAME, self.provider.clone()),
+            KeyValue::new(GEN_AI_REQUEST_MODEL, self.model.clone()),
+        ]
+    }
+}
+
+fn tell(gauge: &dyn AsyncInstrument<f64>, value: Option<f64>) {
+    if let Some(value) = value {
+        gauge.observe(value, &[]);
+    }
+}
+
 impl Metrics {
     /// [`vocabulary::LLM_BREAKER_STATE`] from now on: `levels` names each provider.
     pub(crate) fn observe_breakers(&self, levels: impl Fn() -> Vec<(String, BreakerLevel)> + Send + Sync + 'static) {
@@ -43,14 +89,39 @@ impl Metrics {
         });
     }
 
-    /// [`vocabulary::USERS_ACTIVE`] from now on; nothing is told while `users` knows nothing.
-    pub(in crate::monitoring) fn observe_users(&self, users: impl Fn() -> Option<ActiveUsers> + Send + Sync + 'static) {
-        self.observe(&vocabulary::USERS_ACTIVE, move |gauge| {
-            if let Some(ActiveUsers { day, week, month }) = users() {
-                for (window, count) in [("day", day), ("week", week), ("month", month)] {
-                    #[expect(clippy::cast_precision_loss, reason = "users are fewer than 2^53")]
-                    gauge.observe(count as f64, &[KeyValue::new("window", window)]);
+    /// The figures of the business from now on; nothing is told while `state` knows nothing.
+    pub(in crate::monitoring) fn observe_business(
+        &self,
+        state: impl Fn() -> Option<Arc<BusinessState>> + Clone + Send + Sync + 'static,
+    ) {
+        let gauge = |metric: &Metric, tell: fn(&BusinessState, &dyn AsyncInstrument<f64>)| {
+            let state = state.clone();
+            self.observe(metric, move |gauge| {
+                if let Some(state) = state() {
+                    tell(&state, gauge);
                 }
+            });
+        };
+        gauge(&vocabulary::USERS_ACTIVE, |state, gauge| {
+            for (window, users) in &state.users {
+                gauge.observe(*users, &[KeyValue::new("window", *window)]);
+            }
+        });
+        gauge(&vocabulary::USERS_STICKINESS, |state, gauge| tell(gauge, state.stickiness));
+        gauge(&vocabulary::CONVERSATIONS_ABANDONMENT, |state, gauge| tell(gauge, state.abandonment));
+        gauge(&vocabulary::CONVERSATION_LENGTH, |state, gauge| tell(gauge, state.length_seconds));
+        gauge(&vocabulary::LLM_REQUEST_COST, |state, gauge| {
+            for model in &state.models {
+                let known = model.costs.iter().filter_map(|(statistic, cost)| Some((*statistic, (*cost)?)));
+                for (statistic, cost) in known {
+                    let [provider, name] = model.labels();
+                    gauge.observe(cost, &[provider, name, KeyValue::new("statistic", statistic)]);
+                }
+            }
+        });
+        gauge(&vocabulary::LLM_REQUEST_SHARE, |state, gauge| {
+            for model in &state.models {
+                gauge.observe(model.share, &model.labels());
             }
         });
     }
@@ -59,7 +130,7 @@ impl Metrics {
     pub(in crate::monitoring) fn observe_slos(&self) {
         let slos = self.0.slos.clone();
         self.observe(&vocabulary::SLO_COMPLIANCE, move |gauge| {
-            let report = slos.report();
+            let report = slos.recent_report();
             for slo in Slo::ALL {
                 for (window, count) in report.windows(slo) {
                     if let Some(compliance) = count.compliance() {
@@ -70,7 +141,7 @@ impl Metrics {
         });
         let slos = self.0.slos.clone();
         self.observe(&vocabulary::SLO_ERROR_BUDGET_REMAINING, move |gauge| {
-            let report = slos.report();
+            let report = slos.recent_report();
             for slo in Slo::ALL {
                 gauge.observe(report.standing(slo).budget_remaining(), &[KeyValue::new("slo", slo.id())]);
             }

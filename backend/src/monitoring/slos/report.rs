@@ -1,6 +1,6 @@
 //! How the objectives stand, for programs and for people.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,14 @@ const COLUMNS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '�
 
 /// Cells of the bar of a budget.
 const BAR: usize = 20;
+
+/// What one is about, and who says so: the edge sees requests that never come here.
+fn title(slo: Slo) -> Cow<'static, str> {
+    match slo {
+        Slo::Api => format!("{} (as the backend sees it)", slo.title()).into(),
+        _ => slo.title().into(),
+    }
+}
 
 /// How all of them stand at a moment.
 #[derive(Clone, Debug)]
@@ -82,6 +90,11 @@ impl SloReport {
         Self::new(objectives, now_ms, &minutes.all(minute_of(now_ms)))
     }
 
+    /// Whether it is as things are at a moment, or were shortly before.
+    pub(super) fn is_of(&self, now_ms: u64, within_ms: u64) -> bool {
+        now_ms.abs_diff(self.now_ms) < within_ms
+    }
+
     /// How one stands.
     pub(crate) fn standing(&self, slo: Slo) -> Standing {
         Standing { objective: self.objectives.ratio(slo), period: self.period[slo as usize] }
@@ -137,7 +150,7 @@ impl SloReport {
         let within = (slo == Slo::ChatLatency).then_some(self.objectives.chat_within.as_secs_f64());
         json!({
             "id": slo.id(),
-            "title": slo.title(),
+            "title": title(slo),
             "objective": standing.objective,
             "threshold_seconds": within,
             "period": period,
@@ -162,7 +175,7 @@ impl SloReport {
             let standing = self.standing(slo);
             let compliance = standing.period.compliance().map_or_else(|| "–".to_owned(), percent);
             // Writing to a text cannot fail.
-            let _ = writeln!(text, "{}  [{}]", slo.title(), slo.id());
+            let _ = writeln!(text, "{}  [{}]", title(slo), slo.id());
             let _ = writeln!(
                 text,
                 "  objective {}, kept {compliance} over {} days, {} of {} events good",

@@ -149,6 +149,9 @@ impl SloCounts for Memory {
     }
 
     async fn read(&self, except: Run, from_minute: u32) -> Result<Vec<SloCount>, StoreError> {
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("down".into()));
+        }
         let rows = self.rows.lock().unwrap();
         let others = rows.iter().filter(|((run, _, minute), _)| *run != except && *minute >= from_minute);
         Ok(others.map(|(_, count)| count.clone()).collect())
@@ -164,7 +167,7 @@ impl SloCounts for Memory {
 async fn counts_survive_restarts_and_instances_add_up() {
     let (clock, store) = (ByHand::at(MIDNIGHT), Arc::new(Memory::default()));
     let (first, second) = (slos(&clock, 1), slos(&clock, 2));
-    let (keeper, other) =
+    let (keeper, mut other) =
         (SloKeeper::start(first.clone(), store.clone()).await, SloKeeper::start(second.clone(), store.clone()).await);
     first.record(Slo::Auth, false);
     keeper.write().await;
@@ -175,8 +178,8 @@ async fn counts_survive_restarts_and_instances_add_up() {
     store.is_down.store(false, Ordering::Relaxed);
     keeper.write().await;
     other.write().await;
-    other.learn(MIDNIGHT - 15).await.unwrap();
-    other.learn(MIDNIGHT - 15).await.unwrap();
+    other.round(1).await;
+    other.round(2).await;
     assert_eq!(count(&second, Slo::Auth, "5m"), (2, 3));
 
     clock.move_to(MIDNIGHT + 60);
@@ -189,6 +192,73 @@ async fn counts_survive_restarts_and_instances_add_up() {
     let all = store.read([9; 16], 0).await.unwrap();
     let report = SloReport::of_counts(OBJECTIVES, u64::from(MIDNIGHT + 60) * 60_000, &all);
     assert_eq!(report.standing(Slo::Auth).period, Count { good: 3, valid: 4 });
+}
+
+#[tokio::test]
+async fn what_could_not_be_learnt_is_learnt_later() {
+    let (clock, store) = (ByHand::at(MIDNIGHT), Arc::new(Memory::default()));
+    let (first, second) = (slos(&clock, 1), slos(&clock, 2));
+    first.record(Slo::Auth, false);
+    let mut keeper = SloKeeper::start(first.clone(), store.clone()).await;
+    keeper.write().await;
+    // Two days later another begins while the store is away.
+    clock.move_to(MIDNIGHT + 2 * DAY);
+    store.is_down.store(true, Ordering::Relaxed);
+    let mut other = SloKeeper::start(second.clone(), store.clone()).await;
+    assert_eq!(count(&second, Slo::Auth, "3d"), (0, 0));
+    store.is_down.store(false, Ordering::Relaxed);
+    other.round(1).await;
+    assert_eq!(count(&second, Slo::Auth, "3d"), (0, 1));
+
+    // One is cut off for an hour, in which both count.
+    store.is_down.store(true, Ordering::Relaxed);
+    second.record(Slo::Auth, true);
+    other.round(2).await;
+    clock.move_to(MIDNIGHT + 2 * DAY + 60);
+    store.is_down.store(false, Ordering::Relaxed);
+    keeper.round(1).await;
+    other.round(3).await;
+    assert_eq!(count(&first, Slo::Auth, "3d"), (0, 1), "it knows nothing yet of what came late");
+    keeper.round(keeper::HOUR).await;
+    assert_eq!((count(&first, Slo::Auth, "3d"), count(&second, Slo::Auth, "3d")), ((1, 2), (1, 2)));
+}
+
+/// A store that takes its time to write.
+struct Slow(Memory, tokio::sync::Semaphore);
+
+#[async_trait]
+impl SloCounts for Slow {
+    async fn write(&self, run: Run, counts: &[SloCount]) -> Result<(), StoreError> {
+        self.1.acquire().await.unwrap().forget();
+        self.0.write(run, counts).await
+    }
+
+    async fn read(&self, except: Run, from_minute: u32) -> Result<Vec<SloCount>, StoreError> {
+        self.0.read(except, from_minute).await
+    }
+
+    async fn forget(&self, before_minute: u32) -> Result<(), StoreError> {
+        self.0.forget(before_minute).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_in_mid_write_loses_nothing() {
+    let clock = ByHand::at(MIDNIGHT);
+    let store = Arc::new(Slow(Memory::default(), tokio::sync::Semaphore::new(0)));
+    let slos = slos(&clock, 1);
+    slos.record(Slo::Auth, true);
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let keeper = SloKeeper::start(slos.clone(), store.clone()).await;
+    let running = tokio::spawn(keeper.run(async { drop(ended.await) }));
+    // Its first round waits for the store when the end comes.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    end.send(()).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    store.1.add_permits(8);
+    running.await.unwrap();
+    let written = store.read([9; 16], 0).await.unwrap();
+    assert_eq!(written.iter().map(|count| count.valid).sum::<u64>(), 1);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    ports::Chunk,
+    ports::{Chunk, Onward},
     provider::{http::Auth, keys::Key},
 };
 
@@ -87,6 +87,7 @@ impl Upstream {
             headers: HeaderMap::new(),
             connect_timeout: Duration::from_secs(5),
             formats: Formats::parse("tracecontext,b3").unwrap(),
+            is_own: false,
         };
         change(&mut settings);
         let manner = Manner { models: [("m".to_owned(), Model::named("up/1"))].into(), ..Manner::default() };
@@ -113,7 +114,12 @@ fn request(api: Api, body: &str) -> ClientRequest {
 }
 
 fn call(provider: &Adapter, request: &ClientRequest) -> Call {
-    Call { prepared: provider.prepare(request, "m").unwrap(), traceparent: Some(TraceParent::parse(PARENT).unwrap()) }
+    let onward = Onward { tracestate: "vendor=1".to_owned(), baggage: "tenant=acme".to_owned() };
+    Call {
+        prepared: provider.prepare(request, "m").unwrap(),
+        traceparent: Some(TraceParent::parse(PARENT).unwrap()),
+        onward: Some(Arc::new(onward)),
+    }
 }
 
 /// A call of the chat completions that needs no translation.

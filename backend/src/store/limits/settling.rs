@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    monitoring,
+    monitoring::{self, tracing::Origin},
     ports::{Amounts, Reservation, StoreError},
 };
 
@@ -48,6 +48,8 @@ const TIDY: Duration = Duration::from_mins(1);
 /// A settlement that is not carried out yet.
 struct Waiting {
     reservation: Reservation,
+    /// Whose it is.
+    origin: Origin,
     used: Amounts,
     /// Before its next try.
     pause: Duration,
@@ -88,7 +90,8 @@ impl Settling {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         // It is there as long as this is.
         let reservation = reservation.clone();
-        let _ = self.queue.send(Waiting { reservation, used, pause: FIRST_PAUSE, refusals: 0, taken: 0 });
+        let origin = Origin::current();
+        let _ = self.queue.send(Waiting { reservation, origin, used, pause: FIRST_PAUSE, refusals: 0, taken: 0 });
     }
 
     /// Waits until all are carried out, within `bound`; how many are not.
@@ -180,10 +183,12 @@ impl<'a, S: Settle> Carrier<'a, S> {
             settlement.refusals += u32::from(self.taken > settlement.taken);
             settlement.taken = self.taken;
             if settlement.refusals >= REFUSALS {
-                tracing::error!(
-                    cause,
-                    "a settlement of limits is refused, and given up: what was reserved stays counted"
-                );
+                settlement.origin.tell("settle", None, || {
+                    tracing::error!(
+                        cause,
+                        "a settlement of limits is refused, and given up: what was reserved stays counted"
+                    );
+                });
                 self.waiting.fetch_sub(1, Ordering::AcqRel);
                 return;
             }

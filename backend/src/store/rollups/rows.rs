@@ -11,7 +11,8 @@ pub(in crate::store) const SETTLED: &str = "SELECT started_ms, tenant, user_name
      CAST(cached_tokens AS BIGINT) AS cached_tokens, CAST(reasoning_tokens AS BIGINT) AS reasoning_tokens, \
      CAST(cost_nano_usd AS BIGINT) AS cost_nano_usd, CAST(duration_us AS BIGINT) AS duration_us, \
      CAST(first_content_us AS BIGINT) AS first_content_us \
-     FROM ledger WHERE started_ms >= $1 AND started_ms < $2 AND outcome IS NOT NULL ORDER BY started_ms";
+     FROM ledger WHERE started_ms >= $1 AND started_ms < $2 AND outcome IS NOT NULL \
+     ORDER BY started_ms, request_id";
 pub(in crate::store) const BEGIN: &str =
     "INSERT INTO business_state (id, next_slot) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
 pub(in crate::store) const GO_ON: &str = "UPDATE business_state SET next_slot = $1 WHERE next_slot = $2";

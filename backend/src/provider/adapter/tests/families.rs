@@ -41,6 +41,19 @@ async fn only_what_belongs_there_is_sent() {
 }
 
 #[tokio::test]
+async fn a_server_of_ones_own_is_told_what_the_caller_hands_along() {
+    let upstream = Upstream::answering([response(200, "application/json", r#"{"choices":[{"message":{}}]}"#)]).await;
+    let provider = upstream.provider_with(Family::OpenAi, |settings| settings.is_own = true);
+    let request = request(Api::ChatCompletions, r#"{"model":"m"}"#);
+    provider.complete(call(&provider, &request)).await.unwrap();
+    let (_, head, _) = upstream.asked(0);
+    assert_eq!(
+        (&head["tracestate"], &head["baggage"]),
+        (&"vendor=1".parse().unwrap(), &"tenant=acme".parse().unwrap())
+    );
+}
+
+#[tokio::test]
 async fn anthropic_passes_to_anthropic_with_its_fields() {
     let answer = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":4}}"#;
     let upstream = Upstream::answering([response(200, "application/json", answer)]).await;
