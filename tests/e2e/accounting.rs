@@ -13,7 +13,7 @@ mod kills;
 mod limited;
 mod load;
 mod locked;
-mod outages;
+pub(crate) mod outages;
 pub(crate) mod provider;
 mod seen;
 

@@ -22,6 +22,7 @@ mod faults;
 mod heads;
 mod health;
 mod limits;
+mod observability;
 mod origins;
 mod pages;
 mod recording;
@@ -74,5 +75,6 @@ fn main() -> ExitCode {
     soak::register(&mut suite);
     accounting::register(&mut suite);
     conversations::register(&mut suite);
+    observability::register(&mut suite);
     suite.run()
 }

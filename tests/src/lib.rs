@@ -43,6 +43,10 @@ pub mod tls_proxy;
 pub mod upstream;
 
 #[cfg(feature = "servers")]
+pub mod native;
+#[cfg(feature = "servers")]
+pub mod observability;
+#[cfg(feature = "servers")]
 pub mod postgres;
 #[cfg(feature = "servers")]
 pub mod redis;

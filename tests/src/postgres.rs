@@ -121,6 +121,7 @@ impl Postgres {
             name: "PostgreSQL",
             program: &self.programs.join("postgres"),
             arguments,
+            environment: Vec::new(),
             identity: self.identity,
             last_signal: Signal::SIGQUIT,
             folder: self.folder.path(),

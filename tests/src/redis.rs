@@ -88,6 +88,7 @@ impl Redis {
             name: "Redis",
             program: &self.program,
             arguments: arguments.into_iter().flatten().map(str::to_owned).collect(),
+            environment: Vec::new(),
             identity: None,
             last_signal: Signal::SIGKILL,
             folder: self.folder.path(),

@@ -7,6 +7,7 @@ use clap::Args;
 use goblin_tests::{
     backend::BackendOptions,
     edge::EdgeOptions,
+    observability::Observability,
     process::{LineSink, Process},
     stack::{Stack, StackOptions},
     workspace,
@@ -18,11 +19,11 @@ use crate::{
     interrupt::Interrupt,
     ports,
     progress::{self, say},
+    stack,
 };
 
 /// Where things listen on 127.0.0.1; a taken port means the next free one.
 #[derive(Args)]
-#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(crate) struct DevOptions {
     /// Port of the edge, which is the public URL.
     #[arg(long, default_value_t = 8787)]
@@ -33,20 +34,25 @@ pub(crate) struct DevOptions {
     /// Port of the backend's operations listener (metrics, administration).
     #[arg(long, default_value_t = 9464)]
     operations_port: u16,
+    /// Run the observability stack of infra/ too, and send it everything.
+    #[arg(long)]
+    observe: bool,
 }
 
 /// Passed on to the edge, which sees no environment; the backend inherits ours.
 const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
+const METRIC_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+
 /// Sets up, builds and runs both until a signal comes.
 pub(crate) async fn run(options: DevOptions) -> Result<ExitCode> {
     let mut interrupt = Interrupt::listen()?;
-    let stack = tokio::select! {
-        stack = start(&options) => stack?,
+    let (stack, observability) = tokio::select! {
+        started = start(&options) => started?,
         // What was started is killed as it is dropped.
         () = interrupt.next() => return Ok(ExitCode::SUCCESS),
     };
-    introduce(&stack);
+    introduce(&stack, observability.as_ref());
     tokio::select! {
         () = interrupt.next() => end(&stack, interrupt).await,
         result = died("the backend", stack.backend.process()) => { stack.kill().await; result? }
@@ -55,7 +61,7 @@ pub(crate) async fn run(options: DevOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(options: &DevOptions) -> Result<Stack> {
+async fn start(options: &DevOptions) -> Result<(Stack, Option<Observability>)> {
     build_edge::run().await?;
     let mut build = workspace::command("cargo");
     build.args(["build", "--package", "goblin-backend"]);
@@ -72,8 +78,26 @@ async fn start(options: &DevOptions) -> Result<Stack> {
     if let (Ok(endpoint), None) = (env::var(OTLP_ENDPOINT), dev_vars.get(OTLP_ENDPOINT)) {
         vars.push((OTLP_ENDPOINT.to_owned(), endpoint));
     }
+    let observability = if options.observe {
+        say("starting the observability stack …");
+        Some(stack::start(stack::probed(edge_port, operations_port)).await?)
+    } else {
+        None
+    };
+    let mut variables = Vec::new();
+    if let Some(observability) = &observability {
+        let collector = |port| Observability::url(port, "");
+        variables.push((OTLP_ENDPOINT.to_owned(), collector(observability.ports.otlp_grpc)));
+        variables.push(("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "grpc".to_owned()));
+        if env::var_os(METRIC_INTERVAL).is_none() {
+            // Milliseconds; the default is a minute.
+            variables.push((METRIC_INTERVAL.to_owned(), "5000".to_owned()));
+        }
+        vars.retain(|(name, _)| name != OTLP_ENDPOINT);
+        vars.push((OTLP_ENDPOINT.to_owned(), collector(observability.ports.otlp_http)));
+    }
     say("starting the backend and the edge …");
-    Stack::start(StackOptions {
+    let stack = Stack::start(StackOptions {
         signing_key: Some(dev_vars.signing_key()?),
         issuer_secret: Some(dev_vars.issuer_secrets()?),
         // One at each start, so that they go by themselves.
@@ -82,8 +106,8 @@ async fn start(options: &DevOptions) -> Result<Stack> {
             service: Some(([127, 0, 0, 1], service_port).into()),
             operations: Some(([127, 0, 0, 1], operations_port).into()),
             users_configuration: true,
+            env: variables,
             sink: Some(prefixed("backend")),
-            ..BackendOptions::default()
         },
         edge: EdgeOptions {
             port: Some(edge_port),
@@ -94,11 +118,12 @@ async fn start(options: &DevOptions) -> Result<Stack> {
         },
         ..StackOptions::default()
     })
-    .await
+    .await?;
+    Ok((stack, observability))
 }
 
 /// What one needs to know to use it. On standard output, so that it can be told from the logs.
-fn introduce(stack: &Stack) {
+fn introduce(stack: &Stack, observability: Option<&Observability>) {
     let authorization = format!("authorization: Bearer {}", stack.api_key);
     let chat = |flags: &str, more: &str| {
         let url = stack.edge.url("/v1/chat/completions");
@@ -111,6 +136,10 @@ fn introduce(stack: &Stack) {
     println!("The backend, service listener     http://{}", stack.backend.service());
     println!("The backend, operations listener  http://{}", stack.backend.operations());
     println!("An API key                        {}", stack.api_key);
+    if let Some(Observability { ports, .. }) = observability {
+        println!();
+        stack::introduce(ports);
+    }
     println!();
     println!("Try it:");
     println!("{}", chat("-sS", ""));

@@ -1,6 +1,9 @@
-//! `cargo xtask generate`: edge/crawlers.tsv, from the npm package `crawler-user-agents`.
-//!
-//! The file is committed, so that `cargo build` needs no `node_modules`.
+//! `cargo xtask generate`: what is committed and made of something else. edge/crawlers.tsv is made of the npm package
+//! `crawler-user-agents`, so that `cargo build` needs no `node_modules`; rules and dashboards below infra/ of the vocabulary and the
+//! objectives.
+
+mod dashboards;
+mod rules;
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -29,28 +32,43 @@ const CLASSES: [(&str, &str); 4] = [
 /// The class of what has none of those tags.
 const OTHER: &str = "crawler";
 
-/// What to do with the file.
+/// What to do with the files.
 #[derive(Args)]
 pub(crate) struct GenerateOptions {
-    /// Write nothing; fail when the file is not what would be written.
+    /// Write nothing; fail when a file is not what would be written.
     #[arg(long)]
     check: bool,
 }
 
-/// Writes the file, or compares it.
+/// Writes the files, or compares them.
 pub(crate) async fn run(options: GenerateOptions) -> Result<()> {
     npm::ensure().await?;
-    let wanted = list(&workspace::root().join(PACKAGE))?;
-    let target = workspace::root().join(TARGET);
-    if fs::read_to_string(&target).ok().as_deref() == Some(&wanted) {
-        say(&format!("✓ {TARGET} is what the package says"));
+    let crawlers = list(&workspace::root().join(PACKAGE))?;
+    put(&options, TARGET, &crawlers)?;
+    for (target, wanted) in observability() {
+        put(&options, &target, &wanted)?;
+    }
+    Ok(())
+}
+
+/// What is made of the product's own definitions.
+fn observability() -> Vec<(String, String)> {
+    let rules = [("recording_rules.yml", rules::recording()), ("alert_rules.yml", rules::alerting())];
+    let files = rules.into_iter().chain(dashboards::files());
+    files.map(|(name, text)| (format!("infra/{name}"), text)).collect()
+}
+
+fn put(options: &GenerateOptions, name: &str, wanted: &str) -> Result<()> {
+    let target = workspace::root().join(name);
+    if fs::read_to_string(&target).ok().as_deref() == Some(wanted) {
+        say(&format!("✓ {name} is as it should be"));
         return Ok(());
     }
     if options.check {
-        bail!("{TARGET} is not what {PACKAGE} says: run `cargo xtask generate` and commit the file");
+        bail!("{name} is not what it is made of: run `cargo xtask generate` and commit the file");
     }
     fs::write(&target, wanted).with_context(|| format!("{} cannot be written", target.display()))?;
-    say(&format!("✓ {TARGET} is written"));
+    say(&format!("✓ {name} is written"));
     Ok(())
 }
 
@@ -109,6 +127,32 @@ mod tests {
         assert_eq!(lines, ["ai_crawler\tGPTBot", "crawler\tAnt ", "crawler\tZoo\\/"]);
         assert!(head.iter().any(|line| line.contains("crawler-user-agents 1.2.3")), "{head:?}");
         assert!(head.windows(3).any(|lines| lines == ["# The Licence", "#", "# as it is"]), "{head:?}");
+    }
+
+    #[test]
+    fn what_is_committed_is_what_would_be_written() {
+        for (name, wanted) in observability() {
+            let found = fs::read_to_string(workspace::root().join(&name)).unwrap_or_default();
+            assert!(found == wanted, "{name} is of another time: run `cargo xtask generate`");
+        }
+    }
+
+    #[test]
+    fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+        let mut runbooks: Vec<String> = fs::read_dir(workspace::root().join("docs/runbooks"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".md").map(str::to_owned))
+            .filter(|name| name != "README")
+            .collect();
+        runbooks.sort();
+        assert_eq!(runbooks, rules::names());
+        for name in runbooks {
+            let text = fs::read_to_string(workspace::root().join(format!("docs/runbooks/{name}.md"))).unwrap();
+            for part in ["## What it means", "## What to look at", "## What to do"] {
+                assert!(text.contains(part), "{name} lacks {part}");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod exclusive;
 mod fingerprint;
 mod generate;
 mod interrupt;
+mod native;
 mod npm;
 mod pins;
 mod ports;
@@ -19,6 +20,7 @@ mod python_sdk;
 mod rust_parts;
 mod setup;
 mod soak;
+mod stack;
 mod test;
 mod test_results;
 
@@ -50,8 +52,11 @@ enum Command {
     Setup,
     /// Say all that is wrong with the Worker's configuration, before a deployment finds out.
     CheckConfig(check_config::CheckConfigOptions),
-    /// Write what is generated and committed: the edge's list of crawlers, from the npm package that keeps it.
+    /// Write what is generated and committed: the edge's list of crawlers, the rules of Prometheus.
     Generate(generate::GenerateOptions),
+    /// The observability stack of infra/, natively.
+    #[command(subcommand)]
+    Stack(stack::StackCommand),
     /// Build the Worker into edge/build, its tools included (the build command of wrangler.toml).
     BuildEdge,
 }
@@ -66,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Soak(options) => soak::run(&options).await,
         Command::Setup => until_interrupted(setup::run()).await,
         Command::Generate(options) => until_interrupted(generate::run(options)).await,
+        Command::Stack(command) => stack::run(command).await,
         Command::BuildEdge => until_interrupted(build_edge::run()).await,
     };
     result.unwrap_or_else(|error| {

@@ -12,7 +12,7 @@ use crate::{
     cargo_tool::CargoTool,
     check_config,
     interrupt::Interrupt,
-    pins,
+    native, pins,
     progress::{self, say},
     python_sdk, rust_parts,
     test_results::TestResults,
@@ -63,6 +63,10 @@ async fn run_all(options: &TestOptions, results: &mut TestResults) -> Result<()>
             None
         }
     };
+    if let Err(error) = native::ensure().await {
+        // Likewise.
+        say(&format!("- the tests with the servers of the observability stack cannot run: {error:#}"));
+    }
     if options.filters.is_empty() {
         for (doing, log_name, command) in checks() {
             count(results, &progress::run(doing, log_name, command).await);

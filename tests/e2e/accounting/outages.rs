@@ -26,7 +26,7 @@ const REFUSED: usize = 6;
 const SERVED: usize = 20;
 
 /// A server, or why the test cannot be run.
-pub(super) fn needed<T>(started: Result<T, NotStarted>) -> Result<T, Outcome> {
+pub(crate) fn needed<T>(started: Result<T, NotStarted>) -> Result<T, Outcome> {
     started.map_err(|error| match error {
         NotStarted::Missing(hint) => skip(hint),
         NotStarted::Failed(error) => Outcome::Failed(format!("{error:#}")),

@@ -16,7 +16,7 @@ pub(crate) const HOLD: &str = "hold this";
 /// In a prompt: the call fails.
 pub(crate) const FAIL: &str = "fail this";
 
-/// In a prompt: the answer repeats the prompt wherever a provider has a word of its own.
+/// In a prompt: the answer repeats the prompt wherever a provider has a word of its own, and is of a tier without a price.
 pub(crate) const QUOTE: &str = "quote this";
 
 /// Tokens that every answer reports, prompt and completion: in one piece as the upstream of the tests counts, and in a
@@ -127,6 +127,7 @@ fn quoting(said: &str, is_stream: bool) -> Script {
     let message = if is_stream { "delta" } else { "message" };
     let answer = json!({
         "id": said, "object": object, "created": 1, "model": said, "system_fingerprint": said, "usage": usage,
+        "service_tier": "priority",
         "choices": [{"index": 0, message: {"role": "assistant", "content": said}, "finish_reason": said}],
     });
     if is_stream { Script::Stream(vec![answer]) } else { Script::Json(answer) }

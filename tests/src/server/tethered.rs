@@ -59,6 +59,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) name: &'static str,
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<String>,
+    /// What it is told besides; of the caller's settings it sees none.
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) identity: Option<Identity>,
     /// What ends it at once.
     pub(crate) last_signal: Signal,
@@ -79,14 +81,18 @@ pub(crate) struct Tethered {
 impl Tethered {
     /// Starts it.
     pub(crate) fn start(launch: Launch<'_>) -> Result<Self> {
-        let Launch { name, program, arguments, identity, last_signal, folder } = launch;
+        let Launch { name, program, arguments, environment, identity, last_signal, folder } = launch;
         let log = folder.join("log");
         let output = File::options().create(true).append(true).open(&log)?;
         let signal = last_signal.as_str().trim_start_matches("SIG");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", TETHER, name, signal]).arg(folder).arg(program).args(arguments);
         // Nothing of the caller's settings reaches it (`PGDATA`, locales).
-        command.env_clear().env("LC_ALL", "C").env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(environment);
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(output).process_group(0);
         if let Some(Identity { user, group }) = identity {
             command.uid(user).gid(group);
@@ -162,6 +168,7 @@ mod tests {
             name: "the script",
             program: Path::new("/bin/sh"),
             arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: Vec::new(),
             identity: None,
             last_signal: Signal::SIGKILL,
             folder,

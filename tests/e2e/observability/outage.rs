@@ -1,0 +1,66 @@
+//! An outage of the provider raises the alert that names it, and the alert ends with the outage.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{PATIENCE, Watched};
+use crate::{
+    accounting::provider::FAIL,
+    answered::send,
+    client,
+    suite::{Outcome, Suite},
+};
+
+pub(super) fn register(suite: &mut Suite) {
+    suite.test("an_outage_of_the_provider_is_told_and_its_end_too", an_outage_is_told);
+}
+
+const ALERT: &str = "LlmAvailabilityBudgetBurnsFast";
+
+async fn an_outage_is_told() -> Outcome {
+    let watched = match Watched::start().await {
+        Ok(watched) => watched,
+        Err(outcome) => return outcome,
+    };
+    let asking = watched.ask();
+    let ask = async |text: &str| {
+        let body = watched.provider.ask(text, json!({}));
+        send(client::post(&watched.stack, "/v1/chat/completions", &body)).await.status
+    };
+    // That alerting works is told from the beginning on, and nothing else.
+    let works = async {
+        while !asking.alerts().await.iter().any(|alert| alert.name == "Watchdog") {
+            assert_eq!(ask("hello").await, 200);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, works).await.expect("the watchdog does not come to Alertmanager");
+    assert!(asking.alerts().await.iter().all(|alert| alert.name != ALERT));
+
+    let outage = Instant::now();
+    let told = async {
+        loop {
+            ask(FAIL).await;
+            if let Some(alert) = asking.alerts().await.into_iter().find(|alert| alert.name == ALERT) {
+                return alert;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let alert = tokio::time::timeout(PATIENCE, told).await.expect("the outage is not told");
+    println!("{ALERT} came to Alertmanager {:.1} s after the outage began", outage.elapsed().as_secs_f64());
+    assert_eq!(alert.label("severity"), "page");
+    assert_eq!(alert.label("slo"), "llm");
+    assert!(alert.annotation("runbook_url").ends_with("LlmAvailabilityBudgetBurnsFast.md"));
+    assert!(alert.annotation("description").starts_with("LLM availability: "), "{alert:?}");
+
+    let over = async {
+        while asking.alerts().await.iter().any(|alert| alert.name == ALERT) {
+            ask("hello").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, over).await.expect("the alert goes on after the outage");
+    Outcome::Passed
+}
