@@ -39,6 +39,33 @@ pub struct Metric {
     pub labels: &'static [&'static str],
 }
 
+impl Metric {
+    /// Its name in Prometheus, as the Collector's exporters make it; of a histogram what stands before `_bucket`, `_count` and
+    /// `_sum`. The backend's `/metrics` knows no unit `USD`, and leaves it out
+    /// (<https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>).
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        let unit = match (self.unit, self.kind) {
+            ("s", _) => "_seconds",
+            ("USD", _) => "_USD",
+            ("1", MetricKind::Gauge) => "_ratio",
+            _ => "",
+        };
+        let total = if self.kind == MetricKind::Counter { "_total" } else { "" };
+        format!("{}{unit}{total}", self.name.replace('.', "_"))
+    }
+
+    /// Names of its series there.
+    #[must_use]
+    pub fn prometheus_series(&self) -> Vec<String> {
+        let name = self.prometheus_name();
+        match self.kind {
+            MetricKind::Histogram(_) => ["_bucket", "_count", "_sum"].map(|end| format!("{name}{end}")).to_vec(),
+            MetricKind::Counter | MetricKind::Gauge => vec![name],
+        }
+    }
+}
+
 /// Bounds of the durations of HTTP requests, in seconds, as the conventions advise them.
 pub const HTTP_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -440,6 +467,15 @@ mod tests {
             assert!(!metric.description.is_empty() && !metric.unit.is_empty());
             assert!(METRICS[..index].iter().all(|other| other.name != metric.name), "{}", metric.name);
         }
+    }
+
+    #[test]
+    fn prometheus_has_units_and_kinds_in_names() {
+        assert_eq!(LLM_COST.prometheus_series(), ["goblin_llm_cost_USD_total"]);
+        assert_eq!(LLM_BREAKER_STATE.prometheus_series(), ["goblin_llm_breaker_state_ratio"]);
+        assert_eq!(USERS_ACTIVE.prometheus_name(), "goblin_users_active");
+        let buckets = HTTP_SERVER_REQUEST_DURATION.prometheus_series();
+        assert_eq!(buckets[0], "http_server_request_duration_seconds_bucket");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use goblin_shared::vocabulary::{METRICS, MetricKind};
+use goblin_shared::vocabulary::{METRICS, Metric};
 use goblin_tests::workspace;
 
 /// Series of others: of Prometheus itself, the Collector, its spanmetrics, the blackbox exporter.
@@ -48,24 +48,7 @@ const BEGINNINGS: [&str; 9] = [
 
 /// The product's own, as the Collector's exporters name them.
 fn own() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for metric in METRICS {
-        let unit = match (metric.unit, metric.kind) {
-            ("s", _) => "_seconds",
-            ("USD", _) => "_USD",
-            ("1", MetricKind::Gauge) => "_ratio",
-            _ => "",
-        };
-        let name = format!("{}{unit}", metric.name.replace('.', "_"));
-        match metric.kind {
-            MetricKind::Counter => drop(names.insert(format!("{name}_total"))),
-            MetricKind::Gauge => drop(names.insert(name)),
-            MetricKind::Histogram(_) => {
-                names.extend(["_bucket", "_count", "_sum"].map(|end| format!("{name}{end}")));
-            }
-        }
-    }
-    names
+    METRICS.iter().flat_map(Metric::prometheus_series).collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -8,15 +8,9 @@ use goblin_tests::workspace;
 const BEGIN: &str = "<!-- generated: metrics -->\n";
 const END: &str = "<!-- end of metrics -->\n";
 
-/// As Prometheus' text format names it; of a histogram, what stands before `_count`, `_sum` and `_bucket`.
+/// As Prometheus' text format at `/metrics` names it; of a histogram, what stands before `_count`, `_sum` and `_bucket`.
 fn exposed(metric: &Metric) -> String {
-    let unit = match (metric.unit, metric.kind) {
-        ("s", _) => "_seconds",
-        ("1", MetricKind::Gauge) => "_ratio",
-        _ => "",
-    };
-    let total = if metric.kind == MetricKind::Counter { "_total" } else { "" };
-    format!("{}{unit}{total}", metric.name.replace('.', "_"))
+    metric.prometheus_name().replace("_USD", "")
 }
 
 fn table() -> String {

@@ -2,12 +2,14 @@
 
 mod asking;
 mod checks;
+mod deltas;
 mod outage;
 mod panels;
+mod secured;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use goblin_shared::vocabulary::{METRICS, Metric, MetricKind};
+use goblin_shared::vocabulary::{METRICS, Metric};
 use goblin_tests::{
     backend::BackendOptions,
     edge::EdgeOptions,
@@ -37,6 +39,8 @@ pub(crate) fn register(suite: &mut Suite) {
     suite.test("what_was_told_while_jaeger_and_loki_were_away_arrives", what_was_told_meanwhile_arrives);
     panels::register(suite);
     outage::register(suite);
+    deltas::register(suite);
+    secured::register(suite);
     checks::register(suite);
 }
 
@@ -59,10 +63,14 @@ const QUICK: [(&str, &str); 5] = [
     ("COLLECTOR_LOG_LEVEL", "warn"),
 ];
 
+fn quick() -> Vec<(&'static str, String)> {
+    QUICK.map(|(name, value)| (name, value.to_owned())).to_vec()
+}
+
 impl Watched {
     async fn start() -> Result<Self, Outcome> {
         let options = ObservabilityOptions {
-            environment: QUICK.to_vec(),
+            environment: quick(),
             interval: Some("1s"),
             quick_rules: true,
             ..ObservabilityOptions::default()
@@ -165,8 +173,11 @@ async fn every_metric_is_in_prometheus() -> Outcome {
         Err(outcome) => return outcome,
     };
     watched.traffic().await;
-    let mut missing: BTreeSet<String> =
-        METRICS.iter().filter(|metric| !ONLY_WHEN_LOST.contains(&metric.name)).map(series).collect();
+    let mut missing: BTreeSet<String> = METRICS
+        .iter()
+        .filter(|metric| !ONLY_WHEN_LOST.contains(&metric.name))
+        .flat_map(Metric::prometheus_series)
+        .collect();
     let asking = watched.ask();
     let all_there = async {
         while !missing.is_empty() {
@@ -183,22 +194,6 @@ async fn every_metric_is_in_prometheus() -> Outcome {
     let exemplars = asking.exemplars("traces_spanmetrics_duration_seconds_bucket").await;
     assert!(exemplars.iter().all(|trace| trace.len() == 32), "{exemplars:?}");
     Outcome::Passed
-}
-
-/// As Prometheus has it.
-fn series(metric: &Metric) -> String {
-    let unit = match (metric.unit, metric.kind) {
-        ("s", _) => "_seconds",
-        ("USD", _) => "_USD",
-        ("1", MetricKind::Gauge) => "_ratio",
-        _ => "",
-    };
-    let end = match metric.kind {
-        MetricKind::Counter => "_total",
-        MetricKind::Histogram(_) => "_count",
-        MetricKind::Gauge => "",
-    };
-    format!("{}{unit}{end}", metric.name.replace('.', "_"))
 }
 
 /// Jaeger and Loki are killed under traffic, then the Collector is ended in good order with what waits for them; all of it

@@ -2,7 +2,7 @@
 
 mod agreement;
 mod collectors;
-mod environment;
+pub(crate) mod environment;
 mod exposition;
 
 use crate::suite::Suite;

@@ -61,8 +61,12 @@ pub const ALERTMANAGER: Module = Module {
     linker: "-X github.com/prometheus/common/version.Version=0.31.1",
 };
 
+/// What makes the Collector's sources of its manifest.
+pub const BUILDER: Module =
+    Module { folder: "builder", programs: &[("builder", "go.opentelemetry.io/collector/cmd/builder")], linker: "" };
+
 /// All of them.
-pub const ALL: [Module; 5] = [COLLECTOR, JAEGER, LOKI, PROMETHEUS, ALERTMANAGER];
+pub const ALL: [Module; 6] = [BUILDER, COLLECTOR, JAEGER, LOKI, PROMETHEUS, ALERTMANAGER];
 
 impl Module {
     /// Where what pins it stands.

@@ -268,7 +268,9 @@ impl Ports {
 #[derive(Clone, Debug, Default)]
 pub struct ObservabilityOptions {
     /// More variables for the servers, such as shorter waits.
-    pub environment: Vec<(&'static str, &'static str)>,
+    pub environment: Vec<(&'static str, String)>,
+    /// Overlays of the Collector, below `infra/`.
+    pub overlays: Vec<&'static str>,
     /// Pause between two looks at metrics and at rules; the configured one without.
     pub interval: Option<&'static str>,
     /// Where to listen; without, on free ports.
@@ -313,11 +315,15 @@ impl Observability {
         let home = self.folder.path().join("data").join(part.name());
         fs::create_dir_all(&home)?;
         let mut environment = self.ports.environment(part, self.folder.path());
-        environment.extend(self.options.environment.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        environment.extend(self.options.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let mut arguments = self.ports.arguments(part, self.folder.path());
+        for overlay in self.options.overlays.iter().filter(|_| part == Part::Collector) {
+            arguments.extend(["--config".to_owned(), self.folder.path().join(overlay).display().to_string()]);
+        }
         let server = Tethered::start(Launch {
             name: part.name(),
             program: &program,
-            arguments: self.ports.arguments(part, self.folder.path()),
+            arguments,
             environment,
             identity: None,
             last_signal: Signal::SIGKILL,

@@ -69,7 +69,9 @@ impl Drop for TlsProxy {
     }
 }
 
-fn certificates(folder: &Path) -> Result<ServerConfig> {
+/// Makes an authority and certificates of it for `localhost`, and writes `authority.pem`, `client.pem`, `client.key`,
+/// `server.pem` and `server.key`. What is given is a server that asks for a certificate.
+pub fn certificates(folder: &Path) -> Result<ServerConfig> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
@@ -84,6 +86,8 @@ fn certificates(folder: &Path) -> Result<ServerConfig> {
     std::fs::write(folder.join("client.pem"), client.pem())?;
     std::fs::write(folder.join("client.key"), client_key.serialize_pem())?;
     let (server, server_key) = issue(ExtendedKeyUsagePurpose::ServerAuth)?;
+    std::fs::write(folder.join("server.pem"), server.pem())?;
+    std::fs::write(folder.join("server.key"), server_key.serialize_pem())?;
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone())?;
     let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().context("no verifier")?;

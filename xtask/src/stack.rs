@@ -81,7 +81,7 @@ pub(crate) async fn start(probed: Vec<(&'static str, String)>) -> Result<Observa
     let options = ObservabilityOptions {
         ports: Some(ports),
         probed,
-        environment: FOR_PEOPLE.to_vec(),
+        environment: FOR_PEOPLE.map(|(name, value)| (name, value.to_owned())).to_vec(),
         interval: Some("5s"),
         ..ObservabilityOptions::default()
     };

@@ -115,6 +115,12 @@ impl Asking {
         found.iter().any(|series| series["value"][1].as_str().is_some_and(|value| value != "NaN"))
     }
 
+    /// The one number that a query of Prometheus finds now.
+    pub(super) async fn value(&self, query: &str) -> Option<String> {
+        let told = self.json(self.ports.prometheus, "/api/v1/query", &[("query", query)]).await;
+        told["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
+    }
+
     /// Alerts that Alertmanager holds as active.
     pub(super) async fn alerts(&self) -> Vec<HeldAlert> {
         let told = self.json(self.ports.alertmanager, "/api/v2/alerts", &[("active", "true")]).await;

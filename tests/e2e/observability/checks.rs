@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use goblin_tests::{
-    native::{ALERTMANAGER, COLLECTOR, HINT, LOKI, Module, PROMETHEUS},
+    native::{ALERTMANAGER, BUILDER, COLLECTOR, HINT, LOKI, Module, PROMETHEUS},
     workspace,
 };
 use tokio::process::Command;
@@ -16,6 +16,7 @@ pub(super) fn register(suite: &mut Suite) {
     suite.test("amtool_accepts_the_configuration", amtool_accepts);
     suite.test("the_collector_accepts_its_configuration_and_overlays", the_collector_accepts);
     suite.test("loki_accepts_its_configuration", loki_accepts);
+    suite.test("the_collectors_sources_are_what_its_manifest_says", the_sources_are_of_the_manifest);
 }
 
 /// Runs a checker below `infra/`, or says that it is not built.
@@ -61,6 +62,23 @@ async fn the_collector_accepts() -> Outcome {
         outcome = check(COLLECTOR, "otelcol", &arguments).await;
     }
     outcome
+}
+
+/// The builder makes the same of it again.
+async fn the_sources_are_of_the_manifest() -> Outcome {
+    let Some(builder) = BUILDER.program("builder") else { return skip(HINT) };
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = std::fs::read_to_string(COLLECTOR.source().join("manifest.yaml")).unwrap();
+    std::fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
+    let mut command = Command::new(builder);
+    command.args(["--config", "manifest.yaml", "--skip-compilation", "--skip-get-modules"]);
+    let output = command.current_dir(folder.path()).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["components.go", "main.go", "main_others.go", "main_windows.go"] {
+        let read = |folder: &Path| std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(read(folder.path()) == read(&COLLECTOR.source()), "{name} is not what the manifest says");
+    }
+    Outcome::Passed
 }
 
 async fn loki_accepts() -> Outcome {

@@ -34,7 +34,7 @@ pub(crate) fn register(suite: &mut Suite) {
 }
 
 /// One that anybody may ask, with an upstream or the demo behind it.
-async fn start(upstream: Option<&str>, env: &[(&str, &str)]) -> Backend {
+pub(crate) async fn start(upstream: Option<&str>, env: &[(&str, &str)]) -> Backend {
     let open = [("GOBLIN_EDGE__SIGNATURE", "off"), ("GOBLIN_AUTH__MODE", "off"), ("GOBLIN_STORE__URL", "none")];
     let env = open.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let options = BackendOptions { env, ..BackendOptions::default() };

@@ -5,8 +5,6 @@ mod objectives;
 
 use std::fmt::Write as _;
 
-use goblin_shared::vocabulary::{Metric, MetricKind};
-
 /// What is recorded.
 pub(super) fn recording() -> String {
     written("Objectives, recorded under the names that Sloth gives them.", &objectives::recorded())
@@ -52,18 +50,6 @@ struct Alert {
     summary: &'static str,
     description: String,
     dashboard: &'static str,
-}
-
-/// As Prometheus has a metric that came by the Collector; of a histogram, what stands before `_count`, `_sum`, `_bucket`.
-pub(super) fn name(metric: &Metric) -> String {
-    let unit = match (metric.unit, metric.kind) {
-        ("s", _) => "_seconds",
-        ("USD", _) => "_USD",
-        ("1", MetricKind::Gauge) => "_ratio",
-        _ => "",
-    };
-    let total = if metric.kind == MetricKind::Counter { "_total" } else { "" };
-    format!("{}{unit}{total}", metric.name.replace('.', "_"))
 }
 
 fn written(about: &str, groups: &[Group]) -> String {

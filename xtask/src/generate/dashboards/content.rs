@@ -10,7 +10,6 @@ use goblin_shared::vocabulary::{
 };
 
 use super::{
-    super::rules::name,
     Dashboard,
     Kind::{self, Bars, Line, Logs, Stat, Table},
     Panel, Row,
@@ -45,14 +44,14 @@ fn rate(metric: &Metric, by: &str, more: &str) -> String {
 /// A counter, or how often a histogram was told something.
 fn counted(metric: &Metric) -> String {
     match metric.kind {
-        goblin_shared::vocabulary::MetricKind::Histogram(_) => format!("{}_count", name(metric)),
-        _ => name(metric),
+        goblin_shared::vocabulary::MetricKind::Histogram(_) => format!("{}_count", metric.prometheus_name()),
+        _ => metric.prometheus_name(),
     }
 }
 
 fn quantile(share: &str, metric: &Metric, by: &str, more: &str) -> String {
     let comma = if by.is_empty() { "" } else { ", " };
-    let buckets = chosen(&format!("{}_bucket", name(metric)), more);
+    let buckets = chosen(&format!("{}_bucket", metric.prometheus_name()), more);
     format!("histogram_quantile({share}, sum by (le{comma}{by}) (rate({buckets}[$__rate_interval])))")
 }
 
@@ -64,7 +63,7 @@ fn quantiles(metric: &Metric, more: &str) -> Vec<(String, &'static str)> {
 }
 
 fn gauge(metric: &Metric, by: &str, more: &str) -> String {
-    format!("max by ({by}) ({})", chosen(&name(metric), more))
+    format!("max by ({by}) ({})", chosen(&metric.prometheus_name(), more))
 }
 
 fn recorded(series: &str) -> String {
@@ -207,14 +206,17 @@ fn figures() -> Row {
                 "Spent in an hour",
                 "Dollars, where the cost is known.",
                 "currencyUSD",
-                vec![(format!("sum(increase({}[1h]))", chosen(&name(&LLM_COST), "")), "USD")],
+                vec![(format!("sum(increase({}[1h]))", chosen(&LLM_COST.prometheus_name(), "")), "USD")],
             ),
             panel(
                 Stat,
                 "Conversations in a day",
                 "Conversations that were created.",
                 "none",
-                vec![(format!("sum(increase({}[1d]))", chosen(&name(&CONVERSATIONS_STARTED), "")), "started")],
+                vec![(
+                    format!("sum(increase({}[1d]))", chosen(&CONVERSATIONS_STARTED.prometheus_name(), "")),
+                    "started",
+                )],
             ),
             panel(
                 Stat,
@@ -304,7 +306,10 @@ fn edge() -> Dashboard {
                     "In the last hour.",
                     "none",
                     vec![(
-                        format!("sum by (decision, reason) (increase({}[1h]))", chosen(&name(&EDGE_DECISIONS), "")),
+                        format!(
+                            "sum by (decision, reason) (increase({}[1h]))",
+                            chosen(&EDGE_DECISIONS.prometheus_name(), "")
+                        ),
                         "",
                     )],
                 ),
@@ -410,7 +415,7 @@ fn providers() -> Row {
                 vec![(
                     format!(
                         "sum by (gen_ai_token_type) (rate({}_sum{{environment=~\"$environment\"}}[$__rate_interval]))",
-                        name(&GENAI_TOKEN_USAGE)
+                        GENAI_TOKEN_USAGE.prometheus_name()
                     ),
                     "{{gen_ai_token_type}}",
                 )],

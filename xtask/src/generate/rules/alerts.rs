@@ -4,7 +4,7 @@ use goblin_shared::vocabulary::{
     CHAT_RESPONSE_DURATION, HTTP_SERVER_REQUEST_DURATION, LLM_ATTEMPTS, LLM_BREAKER_STATE, LLM_COST, TELEMETRY_DROPPED,
 };
 
-use super::{Alert, Group, Rule, name};
+use super::{Alert, Group, Rule};
 
 const PAGE: &str = "page";
 const TICKET: &str = "ticket";
@@ -108,11 +108,11 @@ fn availability() -> Vec<Rule> {
 }
 
 fn requests() -> Vec<Rule> {
-    let served = format!("{}_count", name(&HTTP_SERVER_REQUEST_DURATION));
+    let served = format!("{}_count", HTTP_SERVER_REQUEST_DURATION.prometheus_name());
     let of_edge = |statuses: &str| {
         format!("sum by (environment) (rate({served}{{job=\"goblin-edge\",http_route=~\"/v1/.*\"{statuses}}}[5m]))")
     };
-    let buckets = format!("{}_bucket", name(&CHAT_RESPONSE_DURATION));
+    let buckets = format!("{}_bucket", CHAT_RESPONSE_DURATION.prometheus_name());
     let p95 = |window: &str| {
         format!("histogram_quantile(0.95, sum by (le, environment) (rate({buckets}{{outcome=\"completed\"}}{window})))")
     };
@@ -145,7 +145,7 @@ fn requests() -> Vec<Rule> {
 }
 
 fn providers() -> Vec<Rule> {
-    let attempts = name(&LLM_ATTEMPTS);
+    let attempts = LLM_ATTEMPTS.prometheus_name();
     let calls =
         |outcome: &str| format!("sum by (gen_ai_provider_name, environment) (rate({attempts}{{{outcome}}}[5m]))");
     vec![
@@ -175,7 +175,7 @@ fn providers() -> Vec<Rule> {
             // It is told from time to time only, and may be open for ten seconds.
             format!(
                 "max by (gen_ai_provider_name, environment) (max_over_time({}[5m])) == 2",
-                name(&LLM_BREAKER_STATE)
+                LLM_BREAKER_STATE.prometheus_name()
             ),
         ),
     ]
@@ -199,7 +199,7 @@ fn telemetry() -> Vec<Rule> {
                 "{{ $labels.job }} loses {{ $value | humanize }} {{ $labels.signal }} a second: {{ $labels.reason }}.",
                 "5m",
             ),
-            format!("sum by (job, signal, reason, environment) (rate({}[5m])) > 0", name(&TELEMETRY_DROPPED)),
+            format!("sum by (job, signal, reason, environment) (rate({}[5m])) > 0", TELEMETRY_DROPPED.prometheus_name()),
         ),
         alert(
             &told(
@@ -230,7 +230,7 @@ fn telemetry() -> Vec<Rule> {
 }
 
 fn cost() -> Rule {
-    let cost = name(&LLM_COST);
+    let cost = LLM_COST.prometheus_name();
     let rate = |window: &str| format!("sum by (environment) (rate({cost}{window}))");
     alert(
         &Told {

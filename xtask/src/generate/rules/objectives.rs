@@ -5,7 +5,7 @@ use goblin_shared::{
     vocabulary::{AUTH_ATTEMPTS, CHAT_RESPONSE_DURATION, HTTP_SERVER_REQUEST_DURATION, LLM_REQUESTS},
 };
 
-use super::{Alert, Group, Rule, name};
+use super::{Alert, Group, Rule};
 
 /// Up to this window events are counted from the raw series; longer ones are averages of what is recorded, which weighs each
 /// moment by its traffic as well and costs little.
@@ -145,11 +145,11 @@ fn follows_from(slo: Slo) -> &'static str {
 fn selectors(slo: Slo) -> (String, String) {
     match slo {
         Slo::Auth => {
-            let series = name(&AUTH_ATTEMPTS);
+            let series = AUTH_ATTEMPTS.prometheus_name();
             (format!("{series}{{outcome=\"error\"}}"), series)
         }
         Slo::Llm => {
-            let series = name(&LLM_REQUESTS);
+            let series = LLM_REQUESTS.prometheus_name();
             (
                 format!("{series}{{outcome=~\"failed|unavailable\"}}"),
                 format!("{series}{{outcome=~\"answered|failed|unavailable\"}}"),
@@ -157,14 +157,14 @@ fn selectors(slo: Slo) -> (String, String) {
         }
         Slo::Api => {
             // As the edge sees it, where clients come in; what was not let in was not promised anything.
-            let series = format!("{}_count", name(&HTTP_SERVER_REQUEST_DURATION));
+            let series = format!("{}_count", HTTP_SERVER_REQUEST_DURATION.prometheus_name());
             let of = |statuses: &str| {
                 format!("{series}{{job=\"goblin-edge\",http_route=~\"/v1/.*\",http_response_status_code{statuses}}}")
             };
             (of("=~\"5..\""), of("!~\"|401|402|403|429|499\""))
         }
         Slo::ChatLatency => {
-            let series = name(&CHAT_RESPONSE_DURATION);
+            let series = CHAT_RESPONSE_DURATION.prometheus_name();
             let within = CHAT_WITHIN.as_secs_f64();
             (
                 format!("{series}_bucket{{outcome=\"completed\",le=\"{within:?}\"}}"),
