@@ -3,6 +3,7 @@
 mod business;
 mod conversations;
 pub(crate) mod day;
+mod incidents;
 mod keys;
 mod ledger;
 mod limits;
@@ -21,6 +22,7 @@ use goblin_shared::{api::Api, request_id::RequestId, trace_context::TraceParent}
 pub(crate) use self::{
     business::{ActiveUsers, Business, ConversationFigures, Figures, GroupKey},
     conversations::{Conversation, Conversations, NewTurn, PageCursor, Turn},
+    incidents::{Incident, IncidentState, Incidents},
     keys::{KeyRecord, Keys, SecretHash},
     ledger::{
         Ledger, LedgerEntry, LedgerOutcome, NotOpened, OpeningId, Settlement, TokenCounts, UsageBy, UsageQuery,

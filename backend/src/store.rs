@@ -1,5 +1,6 @@
 //! Where things are kept: SQLite within the program, or servers that several instances share.
 
+mod incidents;
 mod limits;
 mod postgres;
 mod rollups;
@@ -24,11 +25,14 @@ use self::{
     postgres::PostgresStores,
     rollups::Rollups,
     schema::Schema,
-    sqlite::{FileLock, SqliteConversations, SqliteHealth, SqliteKeys, SqliteLedger, SqliteRows, SqliteSloCounts},
+    sqlite::{
+        FileLock, SqliteConversations, SqliteHealth, SqliteIncidents, SqliteKeys, SqliteLedger, SqliteRows,
+        SqliteSloCounts,
+    },
 };
 use crate::{
     monitoring::metrics::Metrics,
-    ports::{Business, Conversations, Health, Keys, Ledger, SloCounts, StoreError},
+    ports::{Business, Conversations, Health, Incidents, Keys, Ledger, SloCounts, StoreError},
 };
 
 /// Where a store is.
@@ -75,6 +79,8 @@ pub(crate) struct Stores {
     pub(crate) conversations: Arc<dyn Conversations>,
     /// Whether it answers.
     pub(crate) health: Arc<dyn Health>,
+    /// What Alertmanager told.
+    pub(crate) incidents: Arc<dyn Incidents>,
     /// The ledger, added up for the business.
     pub(crate) business: Arc<dyn Business>,
     /// What objectives are judged by.
@@ -135,6 +141,7 @@ pub(crate) async fn open(settings: &Settings, purpose: Purpose) -> Result<Stores
                 keys: all.keys,
                 conversations: all.conversations,
                 health: all.health,
+                incidents: all.incidents,
                 business: all.business,
                 slo_counts: all.slo_counts,
                 postgres: Some(all.database),
@@ -177,6 +184,7 @@ async fn open_sqlite(path: &Path, settings: &Settings, purpose: Purpose) -> Resu
         keys: Arc::new(SqliteKeys::new(database.clone())),
         conversations: Arc::new(SqliteConversations::new(database.clone())),
         health: Arc::new(SqliteHealth::new(database.clone())),
+        incidents: Arc::new(SqliteIncidents::new(database.clone())),
         business: Arc::new(Rollups(SqliteRows::new(database.clone()))),
         slo_counts: Arc::new(SqliteSloCounts::new(database)),
         postgres: None,

@@ -346,6 +346,11 @@ impl Observability {
         server.end(signal, END_BOUND).await
     }
 
+    /// Has Alertmanager tell this URL of incidents, with this key.
+    pub fn tell_incidents(&self, url: &str, key: &str) -> Result<()> {
+        write_incidents(self.folder.path(), url, key)
+    }
+
     /// Has these URLs looked at from outside, as `(service, URL)`, instead of those before.
     pub fn probe(&self, probed: &[(&'static str, String)]) -> Result<()> {
         write_probes(self.folder.path(), &self.ports, probed)
@@ -382,6 +387,11 @@ fn lay_out(folder: &Path, ports: &Ports, options: &ObservabilityOptions) -> Resu
     of("jaeger", ports.jaeger_metrics)?;
     of("loki", ports.loki)?;
     write_probes(folder, ports, &options.probed)?;
+    let path = folder.join("alertmanager.yml");
+    let secrets = folder.join("secrets").display().to_string();
+    fs::write(&path, fs::read_to_string(&path)?.replace("/etc/alertmanager/secrets", &secrets))?;
+    // Nobody takes them until somebody is named.
+    write_incidents(folder, "http://127.0.0.1:9/", "none")?;
     if options.quick_rules {
         for rules in ["recording_rules.yml", "alert_rules.yml"] {
             let path = folder.join(rules);
@@ -392,6 +402,12 @@ fn lay_out(folder: &Path, ports: &Ports, options: &ObservabilityOptions) -> Resu
             });
             fs::write(path, quick)?;
         }
+        let path = folder.join("alertmanager.yml");
+        let waits = [("group_wait: 30s", "group_wait: 1s"), ("group_wait: 10s", "group_wait: 1s")];
+        let intervals = [("group_interval: 5m", "group_interval: 2s"), ("group_interval: 1m", "group_interval: 2s")];
+        let text = fs::read_to_string(&path)?;
+        let quick = waits.iter().chain(&intervals).fold(text, |text, (slow, quick)| text.replace(slow, quick));
+        fs::write(path, quick)?;
     }
     if let Some(interval) = options.interval {
         let path = folder.join("prometheus.yml");
@@ -400,6 +416,13 @@ fn lay_out(folder: &Path, ports: &Ports, options: &ObservabilityOptions) -> Resu
         fs::write(path, text.replace("scrape_timeout: 10s", &format!("scrape_timeout: {interval}")))?;
     }
     Ok(())
+}
+
+fn write_incidents(folder: &Path, url: &str, key: &str) -> Result<()> {
+    let secrets = folder.join("secrets");
+    fs::create_dir_all(&secrets)?;
+    fs::write(secrets.join("incidents_url"), url)?;
+    Ok(fs::write(secrets.join("incidents_key"), key)?)
 }
 
 fn write_probes(folder: &Path, ports: &Ports, probed: &[(&'static str, String)]) -> Result<()> {

@@ -45,5 +45,11 @@ pub(super) fn identity(
 pub(super) fn admin(config: &Config, kept: &Stores, clock: &Arc<dyn Clock>) -> Admin {
     let issuer = config.auth.issuer_secrets.first().cloned();
     let office = KeyOffice::new(kept.keys.clone(), issuer, Arc::new(SystemRandom), clock.clone());
-    Admin { office, ledger: kept.ledger.clone(), business: kept.business.clone(), clock: clock.clone() }
+    Admin {
+        office,
+        ledger: kept.ledger.clone(),
+        incidents: kept.incidents.clone(),
+        business: kept.business.clone(),
+        clock: clock.clone(),
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     chat::conversation::expire_old,
     config::Config,
     monitoring::{Watch, business_metrics::BusinessKeeper, slos::SloKeeper},
-    ports::Clock,
+    ports::{Clock, Incidents},
     shutdown::Shutdown,
     store::Stores,
 };
@@ -36,6 +36,7 @@ impl Keepers {
         }
         let business = BusinessKeeper::new(kept.business.clone(), clock.clone(), &watch.metrics);
         tokio::spawn(business.run(shutdown.drained()));
+        tokio::spawn(forget_incidents(kept.incidents.clone(), clock.clone(), shutdown.drained()));
         let slos = SloKeeper::start(watch.slos.clone(), kept.slo_counts.clone()).await;
         Self { end, slos: Some(tokio::spawn(slos.run(async { drop(ended.await) }))) }
     }
@@ -48,5 +49,24 @@ impl Keepers {
         {
             tracing::warn!("the store does not take what objectives are judged by; the last seconds are lost");
         }
+    }
+}
+
+/// How long incidents that have ended are shown.
+const INCIDENTS_KEPT: Duration = Duration::from_hours(90 * 24);
+
+/// Drops old ones from time to time, until `ended`.
+async fn forget_incidents(incidents: Arc<dyn Incidents>, clock: Arc<dyn Clock>, ended: impl Future<Output = ()>) {
+    let rounds = async {
+        loop {
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            let kept_ms = u64::try_from(INCIDENTS_KEPT.as_millis()).unwrap_or(u64::MAX);
+            // The next round tries again.
+            let _ = incidents.forget(clock.unix_millis().saturating_sub(kept_ms)).await;
+        }
+    };
+    tokio::select! {
+        () = rounds => {}
+        () = ended => {}
     }
 }

@@ -1,6 +1,7 @@
 //! What operators ask of the program: `/admin`, at the operations listener alone.
 
 mod analytics;
+mod incidents;
 mod keys;
 mod log_level;
 mod slo;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub(super) use self::{
     analytics::analytics,
+    incidents::{incidents, tell},
     keys::{create, list, revoke, rotate},
     log_level::{log_level, set_log_level},
     slo::slo,
@@ -24,7 +26,7 @@ pub(super) use self::{
 use super::{errors::Failure, layers::Service};
 use crate::{
     identity::{KeyOffice, OfficeError},
-    ports::{Business, Clock, Ledger, StoreError, day},
+    ports::{Business, Clock, Incidents, Ledger, StoreError, day},
     usage::Span,
 };
 
@@ -37,6 +39,8 @@ pub(crate) struct Admin {
     pub(crate) office: KeyOffice,
     /// Use.
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// What Alertmanager told.
+    pub(crate) incidents: Arc<dyn Incidents>,
     /// Figures of the business.
     pub(crate) business: Arc<dyn Business>,
     /// The time.
@@ -78,12 +82,15 @@ fn invalid(field: &str, reason: &str) -> Failure {
 
 /// The body as JSON; an empty one counts as `{}`.
 async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    read_json_within(request, BODY).await
+}
+
+/// The same, of at most so many bytes.
+async fn read_json_within<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Failure> {
     let (head, body): (_, Body) = request.into_parts();
-    let body = Limited::new(body, BODY).collect().await.map_err(|_| {
-        Failure::from(ClientError::new(
-            ErrorCode::BodyTooLarge,
-            "The body is larger than 64 KiB, or was not sent whole.",
-        ))
+    let body = Limited::new(body, most).collect().await.map_err(|_| {
+        let message = format!("The body is larger than {} KiB, or was not sent whole.", most / 1024);
+        Failure::from(ClientError::new(ErrorCode::BodyTooLarge, message))
     })?;
     let body = body.to_bytes();
     if body.is_empty() {

@@ -53,11 +53,11 @@ pub(super) async fn authenticate(State(guard): State<Guard>, mut request: Reques
 impl Guard {
     async fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, Failure> {
         let mode = self.identity.mode();
-        if mode == Mode::Off && scope != Scope::Admin {
+        if mode == Mode::Off && !is_governing(scope) {
             return Ok(Principal::anonymous());
         }
         // What is kept is somebody's, and what is governed is nobody's but the administrators'.
-        let needed = mode == Mode::Required || matches!(scope, Scope::Conversations | Scope::Admin);
+        let needed = mode == Mode::Required || scope == Scope::Conversations || is_governing(scope);
         let decision = self.identity.decide(headers, needed).await;
         let span = Span::current();
         span.record("goblin.auth.method", decision.method.as_str());
@@ -68,6 +68,11 @@ impl Guard {
     }
 }
 
+/// Whether nobody but those who are meant by name may do it, whatever the mode.
+const fn is_governing(scope: Scope) -> bool {
+    matches!(scope, Scope::Admin | Scope::Incidents)
+}
+
 pub(super) fn insufficient_scope(scope: Scope) -> Failure {
     let message =
         format!("This needs the scope `{}`, which the credential does not have; use one that has it.", scope.as_str());
@@ -75,6 +80,7 @@ pub(super) fn insufficient_scope(scope: Scope) -> Failure {
         Scope::Chat => "Bearer error=\"insufficient_scope\", scope=\"chat\"",
         Scope::Conversations => "Bearer error=\"insufficient_scope\", scope=\"conversations\"",
         Scope::Admin => "Bearer error=\"insufficient_scope\", scope=\"admin\"",
+        Scope::Incidents => "Bearer error=\"insufficient_scope\", scope=\"incidents\"",
     };
     Failure::new(ClientError::new(ErrorCode::InsufficientScope, message)).challenging(challenge)
 }

@@ -64,6 +64,7 @@ pub(super) struct Route {
 const CHAT: Access = Access::Scope(Scope::Chat);
 const CONVERSATIONS: Access = Access::Scope(Scope::Conversations);
 const ADMIN: Access = Access::Scope(Scope::Admin);
+const TELLER: Access = Access::Scope(Scope::Incidents);
 
 const fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<Arc<Service>>) -> Route {
     Route { path, method, access, handler }
@@ -97,6 +98,8 @@ pub(super) fn operations_routes() -> Vec<Route> {
         route(Method::POST, "/admin/keys/{id}/rotate", ADMIN, post(admin::rotate)),
         route(Method::GET, "/admin/usage", ADMIN, get(admin::usage)),
         route(Method::GET, "/admin/analytics/{name}", ADMIN, get(admin::analytics)),
+        route(Method::GET, "/admin/incidents", ADMIN, get(admin::incidents)),
+        route(Method::POST, "/admin/incidents", TELLER, post(admin::tell)),
         route(Method::GET, "/admin/slo", ADMIN, get(admin::slo)),
         route(Method::GET, "/admin/log-level", ADMIN, get(admin::log_level)),
         route(Method::PUT, "/admin/log-level", ADMIN, put(admin::set_log_level)),

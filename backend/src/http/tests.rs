@@ -7,6 +7,7 @@ mod admission;
 mod answers;
 mod conversations;
 mod health;
+mod incidents;
 mod messages;
 mod model;
 mod pressure;
@@ -181,6 +182,7 @@ impl Backend {
             admin: Some(Admin {
                 office,
                 ledger: Arc::new(admin::UsedUp),
+                incidents: Arc::<incidents::Told>::default(),
                 business: Arc::new(admin::Quiet),
                 clock: clock.clone(),
             }),

@@ -11,11 +11,13 @@ pub(crate) enum Scope {
     Conversations,
     /// Everything under `/admin`: `admin`.
     Admin,
+    /// Telling of incidents, and nothing else, which is Alertmanager's: `incidents`.
+    Incidents,
 }
 
 impl Scope {
     /// All there are.
-    pub(crate) const ALL: [Self; 3] = [Self::Chat, Self::Conversations, Self::Admin];
+    pub(crate) const ALL: [Self; 4] = [Self::Chat, Self::Conversations, Self::Admin, Self::Incidents];
 
     /// As it is written.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Scope {
             Self::Chat => "chat",
             Self::Conversations => "conversations",
             Self::Admin => "admin",
+            Self::Incidents => "incidents",
         }
     }
 }
@@ -43,6 +46,7 @@ impl Scopes {
             Scope::Chat => 1,
             Scope::Conversations => 2,
             Scope::Admin => 4,
+            Scope::Incidents => 8,
         }
     }
 

@@ -7,6 +7,7 @@ mod conversations;
 mod database;
 mod failure;
 mod health;
+mod incidents;
 mod keys;
 mod lease;
 mod ledger;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     conversations::PostgresConversations,
     database::Database,
     health::PostgresHealth,
+    incidents::PostgresIncidents,
     keys::PostgresKeys,
     ledger::PostgresLedger,
     open::{PostgresNotOpened, PostgresStores},

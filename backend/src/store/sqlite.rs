@@ -7,6 +7,7 @@ mod conversations;
 mod database;
 mod failure;
 mod health;
+mod incidents;
 mod keys;
 mod ledger;
 mod lock;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     database::Database,
     failure::store_error,
     health::SqliteHealth,
+    incidents::SqliteIncidents,
     keys::SqliteKeys,
     ledger::SqliteLedger,
     lock::{FileLock, NotLocked},

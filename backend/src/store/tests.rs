@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod business;
 pub(crate) mod conversations;
+pub(crate) mod incidents;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod slo_counts;
@@ -31,6 +32,7 @@ macro_rules! store_contract {
                 lists_go_on_where_they_ended_and_the_old_expire,
             ],
             business: [rollups_are_what_a_look_at_each_row_finds, what_is_open_is_waited_for],
+            incidents: [incidents_are_kept_as_they_were_told_last],
             slo_counts: [counts_of_objectives_are_kept_by_run_and_add_up],
         );
     };

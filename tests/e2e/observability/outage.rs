@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
+
+use goblin_tests::observability::Part;
 
 use super::{PATIENCE, Watched};
 use crate::{
@@ -27,6 +29,15 @@ async fn an_outage_is_told() -> Outcome {
     let ask = async |text: &str| {
         let body = watched.provider.ask(text, json!({}));
         send(client::post(&watched.stack, "/v1/chat/completions", &body)).await.status
+    };
+    let operations = format!("http://{}/admin/incidents", watched.stack.backend.operations());
+    let teller = watched.stack.create_api_key(&["--scopes", "incidents"]).await.unwrap();
+    let admin = watched.stack.create_api_key(&["--scopes", "admin"]).await.unwrap();
+    watched.observability.tell_incidents(&operations, &teller).unwrap();
+    let incidents = async || {
+        let answer = reqwest::Client::new().get(&operations).bearer_auth(&admin).send().await.unwrap();
+        let told: Value = answer.json().await.unwrap();
+        told["data"].as_array().cloned().unwrap_or_default()
     };
     // That alerting works is told from the beginning on, and nothing else.
     let works = async {
@@ -61,6 +72,17 @@ async fn an_outage_is_told() -> Outcome {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
+    // It comes to the backend as well, and there its end too.
+    let is_kept = async |state: &str| {
+        while !incidents().await.iter().any(|incident| incident["alert"] == ALERT && incident["state"] == state) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, is_kept("open")).await.is_err() {
+        let log = watched.observability.log_tail(Part::Alertmanager).await;
+        panic!("the incident is not kept; the backend has {:?}, and Alertmanager says:\n{log}", incidents().await);
+    }
     tokio::time::timeout(PATIENCE, over).await.expect("the alert goes on after the outage");
+    tokio::time::timeout(PATIENCE, is_kept("ended")).await.expect("the incident's end is not kept");
     Outcome::Passed
 }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    PostgresConversations, PostgresHealth, PostgresKeys, PostgresLedger, PostgresRows, PostgresSloCounts,
+    PostgresConversations, PostgresHealth, PostgresIncidents, PostgresKeys, PostgresLedger, PostgresRows,
+    PostgresSloCounts,
     database::Database,
     failure::store_error,
     lease::LEASE,
@@ -23,6 +24,7 @@ pub(crate) struct PostgresStores {
     pub(crate) keys: Arc<PostgresKeys>,
     pub(crate) conversations: Arc<PostgresConversations>,
     pub(crate) health: Arc<PostgresHealth>,
+    pub(crate) incidents: Arc<PostgresIncidents>,
     pub(crate) slo_counts: Arc<PostgresSloCounts>,
     pub(crate) business: Arc<Rollups<PostgresRows>>,
 }
@@ -71,6 +73,7 @@ impl PostgresStores {
             keys: Arc::new(PostgresKeys::new(database.clone())),
             conversations: Arc::new(PostgresConversations::new(database.clone())),
             health: Arc::new(PostgresHealth::new(database.clone())),
+            incidents: Arc::new(PostgresIncidents::new(database.clone())),
             slo_counts: Arc::new(PostgresSloCounts::new(database.clone())),
             business: Arc::new(Rollups(PostgresRows::new(database.clone()))),
             database,

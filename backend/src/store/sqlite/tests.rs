@@ -345,6 +345,7 @@ async fn kept(_: &str) -> Option<Kept> {
         ledgers: [stores.ledger.clone(), stores.ledger.clone()],
         keys: stores.keys.clone(),
         conversations: stores.conversations.clone(),
+        incidents: stores.incidents.clone(),
         slo_counts: stores.slo_counts.clone(),
         business: stores.business.clone(),
         _place: Box::new((stores, folder)),

@@ -12,8 +12,8 @@ use std::{
 use goblin_shared::{api::Api, request_id::RequestId};
 
 use crate::ports::{
-    Amounts, Business, Conversations, Keys, Ledger, LedgerEntry, LedgerOutcome, OpeningId, Owner, Settlement,
-    SloCounts, TokenCounts, UsageBy, UsageQuery, UsageRow,
+    Amounts, Business, Conversations, Incidents, Keys, Ledger, LedgerEntry, LedgerOutcome, OpeningId, Owner,
+    Settlement, SloCounts, TokenCounts, UsageBy, UsageQuery, UsageRow,
 };
 
 /// A Tuesday in 2023, at the beginning of a minute.
@@ -34,6 +34,7 @@ pub(crate) struct Kept {
     pub(crate) ledgers: [Arc<dyn Ledger>; 2],
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) conversations: Arc<dyn Conversations>,
+    pub(crate) incidents: Arc<dyn Incidents>,
     pub(crate) slo_counts: Arc<dyn SloCounts>,
     pub(crate) business: Arc<dyn Business>,
     /// What goes when the test is over.

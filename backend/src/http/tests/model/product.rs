@@ -92,6 +92,7 @@ impl Product {
             admin: Some(Admin {
                 office: office(),
                 ledger: stores.ledger.clone(),
+                incidents: stores.incidents.clone(),
                 business: stores.business.clone(),
                 clock: clock.clone(),
             }),

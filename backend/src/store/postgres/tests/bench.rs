@@ -7,8 +7,8 @@ use goblin_tests::{postgres::Postgres, server::or_skip};
 pub(super) use crate::store::tests::bench::{NOW, PATIENCE, entry, owner, settlement, today};
 use crate::store::{
     postgres::{
-        Database, PostgresConversations, PostgresKeys, PostgresLedger, PostgresRows, PostgresSloCounts, lease::LEASE,
-        migrate,
+        Database, PostgresConversations, PostgresIncidents, PostgresKeys, PostgresLedger, PostgresRows,
+        PostgresSloCounts, lease::LEASE, migrate,
     },
     rollups::Rollups,
     tests::Kept,
@@ -43,6 +43,7 @@ pub(super) async fn kept(test: &str) -> Option<Kept> {
         ledgers: [Arc::new(ledger(&database)), Arc::new(ledger(&database))],
         keys: Arc::new(PostgresKeys::new(database.clone())),
         conversations: Arc::new(PostgresConversations::new(database.clone())),
+        incidents: Arc::new(PostgresIncidents::new(database.clone())),
         slo_counts: Arc::new(PostgresSloCounts::new(database.clone())),
         business: Arc::new(Rollups(PostgresRows::new(database.clone()))),
         _place: Box::new(()),
