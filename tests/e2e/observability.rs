@@ -54,6 +54,16 @@ struct Watched {
     observability: Observability,
 }
 
+static SHARED: OnceCell<Watched> = OnceCell::const_new();
+
+/// Ends the product that tests share; its servers end with the process.
+pub(crate) async fn end() {
+    if let Some(Watched { stack, .. }) = SHARED.get() {
+        stack.backend.kill().await;
+        stack.edge.terminate().await;
+    }
+}
+
 /// Shorter waits than in production; all else is as deployed.
 const QUICK: [(&str, &str); 5] = [
     ("COLLECTOR_BATCH", "200ms"),
@@ -107,7 +117,6 @@ impl Watched {
 
     /// The one that tests share which leave its servers alone.
     async fn shared() -> Result<&'static Self, Outcome> {
-        static SHARED: OnceCell<Watched> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::start).await
     }
 

@@ -9,7 +9,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::shared_stack;
+use crate::{observability, shared_stack};
 
 /// Registers async functions that take the shared stack, by their own names.
 macro_rules! tests {
@@ -96,7 +96,7 @@ impl Suite {
         arguments.test_threads.get_or_insert(TESTS_AT_A_TIME);
         RUNTIME.spawn(listen_for_interrupts());
         let conclusion = libtest_mimic::run(&arguments, self.trials);
-        RUNTIME.block_on(shared_stack::end());
+        RUNTIME.block_on(async { tokio::join!(shared_stack::end(), observability::end()) });
         conclusion.exit_code()
     }
 }
